@@ -1,0 +1,105 @@
+"""Every check of the project, each a session. Plain ``nox`` runs what continuous integration runs, the tests last."""
+
+import pathlib
+import shutil
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "imports", "docs", "wheels", "lowest", "tests"]
+nox.options.stop_on_first_error = True
+
+ROOT = pathlib.Path(__file__).parent
+CODE = ("core", "plugins", "sdk", "tests", "noxfile.py")
+DISTRIBUTIONS = (
+    "core",
+    "sdk",
+    *sorted(f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")),
+)
+
+
+def sync(session: nox.Session, *arguments: str) -> None:
+    """Install the workspace, editable, with dependency groups, into the session's environment."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--quiet",
+        f"--python={session.virtualenv.location}",
+        *arguments,
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location, "UV_COMPILE_BYTECODE": "1"},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and lint with ruff."""
+    sync(session, "--only-group=lint")
+    session.run("ruff", "format", "--check", *CODE)
+    session.run("ruff", "check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly, of every package and the tests."""
+    sync(session, "--group=types")
+    session.run("mypy", "core/src", "sdk/src", *(f"{path}/src" for path in DISTRIBUTIONS[2:]), "tests")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check who imports whom."""
+    sync(session, "--group=imports")
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every code block of README and docs."""
+    sync(session)
+    session.run("pytest", "tests/docs", "--no-cov", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build all distributions, look into them, and use them from a bare environment."""
+    sync(session)
+    built = pathlib.Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--all-packages", f"--out-dir={built}", external=True)
+    session.run(
+        "uv",
+        "build",
+        "--quiet",
+        "--wheel",
+        "tests/thirdparty/tailrace-sink-journal",
+        f"--out-dir={built}",
+        external=True,
+    )
+    session.run("pytest", "tests/packaging", "--no-cov", *session.posargs, env={"DISTRIBUTIONS": str(built)})
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of direct dependencies that the metadata allows."""
+    editable = [argument for path in DISTRIBUTIONS for argument in ("--editable", path)]
+    session.run_install(
+        "uv", "pip", "install", "--quiet", "--resolution=lowest-direct", "--group=test", *editable,
+        env={"UV_COMPILE_BYTECODE": "1"},
+    )  # fmt: skip
+    session.run("pytest", "--no-cov", "-q", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, with the coverage gate."""
+    sync(session)
+    session.run("pytest", "--cov", "--cov-report=term", *session.posargs, env={"COVERAGE_CORE": "ctrace"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory against peers, side by side; takes a while. ``-- --quick`` for a small run."""
+    sync(session, "--group=bench")
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/run.py", *session.posargs)
