@@ -1,0 +1,213 @@
+"""What a file says about itself: the manifest beside every export."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+import attrs
+
+from tailrace.model.columns import Meaning
+from tailrace.model.convert import StructureError, structure, unstructure
+from tailrace.model.errors import IntegrityError
+from tailrace.model.request import CompressionLevel, CredentialMode
+
+SCHEMA_VERSION = 1
+"""Version of the manifest's own shape; raised when a reader of the old shape would misread the new one."""
+
+
+@attrs.frozen
+class ColumnRecord:
+    """A column as it stands in the file."""
+
+    name: str
+    type: str
+    meaning: Meaning
+    unit: str = ""
+
+
+@attrs.frozen
+class RowCounts:
+    """The proof that a table is complete.
+
+    Args:
+        source: Rows in the snapshot, counted by the source itself; None where it has no way to.
+        rejected: Rows left out because they could not be read (``on_bad_rows=report``).
+        written: Rows that the format was given, after filters, range and limit.
+        reread: Rows counted in the finished file.
+    """
+
+    source: int | None
+    rejected: int
+    written: int
+    reread: int
+
+
+@attrs.frozen
+class BadRowRecord:
+    """A row that was left out, and why."""
+
+    row: int | None
+    column: str | None
+    reason: str
+
+
+@attrs.frozen
+class TableRecord:
+    """A table as it stands in the file."""
+
+    name: str
+    columns: tuple[ColumnRecord, ...]
+    rows: RowCounts
+    bad_rows: tuple[BadRowRecord, ...] = ()
+
+
+@attrs.frozen
+class PluginRecord:
+    """A plugin that took part, with the distribution it came from."""
+
+    name: str
+    distribution: str
+    version: str
+
+
+@attrs.frozen
+class SourceRecord:
+    """Where the data came from; never with a password."""
+
+    plugin: PluginRecord
+    location: str
+    version: str
+
+
+@attrs.frozen
+class RangeRecord:
+    """The time range that was applied: ``since <= column < until``."""
+
+    column: str
+    since: datetime | None
+    until: datetime
+
+
+@attrs.frozen
+class CompressionRecord:
+    """How the file is compressed."""
+
+    method: str
+    level: CompressionLevel
+
+
+@attrs.frozen
+class FileRecord:
+    """The file as it lies on disk.
+
+    Args:
+        name: File name, without folder.
+        media_type: Media type of the content before compression.
+        plain_size: Bytes before compression.
+        plain_sha256: SHA-256 of the bytes before compression, hexadecimal.
+        size: Bytes on disk.
+        sha256: SHA-256 of the bytes on disk, hexadecimal.
+        compression: None when the file is not compressed.
+    """
+
+    name: str
+    media_type: str
+    plain_size: int
+    plain_sha256: str
+    size: int
+    sha256: str
+    compression: CompressionRecord | None
+
+
+@attrs.frozen
+class Manifest:
+    """What an export is, who made it when, and the digests and counts that prove it.
+
+    Args:
+        schema_version: :data:`SCHEMA_VERSION` of the writer.
+        tailrace_version: Version of the writer.
+        export_id: Unique to this run; all files of one export share it.
+        created: When the export began, UTC.
+        user: Who asked for it.
+        source: Where the data came from.
+        format: The format plugin that wrote the file.
+        format_options: Its options, as they were in force.
+        parameters: The request as it was made: columns, filters, range, zone, sort, limit, options.
+        time_range: The range as it was applied; None when none was asked for.
+        time_zone: Zone in which timestamps are displayed.
+        credentials: What was done to user names and passwords.
+        tables: The tables in this file.
+        file: The file itself.
+        notes: What was recognised, decided or reported on the way.
+    """
+
+    schema_version: int
+    tailrace_version: str
+    export_id: str
+    created: datetime
+    user: str
+    source: SourceRecord
+    format: PluginRecord
+    format_options: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    time_range: RangeRecord | None
+    time_zone: str
+    credentials: CredentialMode
+    tables: tuple[TableRecord, ...]
+    file: FileRecord
+    notes: tuple[str, ...] = ()
+
+
+def encode_manifest(manifest: Manifest, *, name: str | None = None) -> bytes:
+    """The manifest as the JSON document that lies beside the file.
+
+    Args:
+        manifest: The manifest.
+        name: Name under which the file really lies, where that differs from ``manifest.file.name``.
+    """
+    if name is not None:
+        manifest = attrs.evolve(manifest, file=attrs.evolve(manifest.file, name=name))
+    document = json.dumps(unstructure(manifest), indent=2, ensure_ascii=False) + "\n"
+    # Half characters, as in a path that is not UTF-8, become JSON's own escapes.
+    return document.encode(errors="backslashreplace")
+
+
+def decode_manifest(content: bytes) -> Manifest:
+    """Read a manifest that :func:`encode_manifest` wrote.
+
+    Raises:
+        IntegrityError: It is not JSON, not a manifest, or of a newer schema version.
+    """
+    try:
+        value = json.loads(content, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        message = "The manifest is not valid JSON."
+        raise IntegrityError(message, hint="It was changed or damaged: export again.") from error
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if type(version) is int and version > SCHEMA_VERSION:
+        message = f"The manifest has schema version {version}, this Tailrace reads up to {SCHEMA_VERSION}."
+        raise IntegrityError(message, hint="Update Tailrace: pip install --upgrade tailrace")
+    try:
+        return structure(value, Manifest, what="The manifest")
+    except StructureError as error:
+        raise IntegrityError(error.message, hint="It was changed or damaged: export again.") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _value in pairs]
+    if len(set(keys)) < len(keys):
+        message = "duplicate key"
+        raise ValueError(message)
+    return dict(pairs)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
+
+
+def _refuse(constant: str) -> NoReturn:
+    message = f"{constant} is not JSON"
+    raise ValueError(message)

@@ -1,0 +1,124 @@
+"""What tests of several folders need: plugins made for the occasion, and a PostgreSQL database."""
+
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+FORMAT = """
+import attrs
+from tailrace import FileLayout, hookimpl, option
+
+@attrs.frozen
+class Options:
+    loud: bool = option(default=False, help="Write in capitals.")
+
+class Words:
+    summary = "One word per line."
+    options_type = Options
+
+    def layout(self, options):
+        return FileLayout("txt", "text/plain")
+
+    def write(self, call):
+        for table in call.tables:
+            for (word,) in table.frame.collect().select("word").rows():
+                call.output.write(f"{word.upper() if call.options.loud else word}\\n".encode())
+
+    def count_rows(self, call):
+        return {call.tables[0]: sum(block.count(b"\\n") for block in call.blocks)}
+
+@hookimpl
+def tailrace_format():
+    return Words()
+"""
+"""A format that works."""
+
+Distribute = Callable[..., Path]
+
+
+@pytest.fixture
+def distribute(tmp_path: Path) -> Distribute:
+    """Makes a distribution in a folder, as an installer would, and returns the folder."""
+
+    def make(
+        name: str,
+        *,
+        plugins: Mapping[str, Mapping[str, str]],
+        modules: Mapping[str, str] | None = None,
+        version: str = "1.0",
+        metadata: bool = True,
+        folder: Path | None = None,
+    ) -> Path:
+        """Make it.
+
+        Args:
+            name: Name of the distribution.
+            plugins: Targets by public name, by kind: ``{"format": {"words": "words_format"}}``.
+            modules: Source code by name of module.
+            version: Its version.
+            metadata: Whether there is a METADATA file.
+            folder: Where to make it.
+        """
+        folder = folder or tmp_path / "site"
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        if metadata:
+            (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
+        groups = [
+            "\n".join([f"[tailrace.{kind}s]", *(f"{public} = {target}" for public, target in targets.items())])
+            for kind, targets in plugins.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(groups))
+        for module, code in (modules or {}).items():
+            (folder / f"{module}.py").write_text(code)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Puts a folder on the import path; forgets afterwards what was imported from it."""
+    folders: list[str] = []
+
+    def add(folder: Path) -> None:
+        folders.append(str(folder))
+        monkeypatch.syspath_prepend(folder)
+
+    yield add
+    for name, module in list(sys.modules.items()):
+        if any(str(getattr(module, "__file__", "")).startswith(folder) for folder in folders):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+POSTGRES = "postgresql://postgres@127.0.0.1:5432"
+
+
+@pytest.fixture
+def postgres_uri() -> Iterator[str]:
+    """An empty PostgreSQL database that goes away again; mark tests that use it with ``postgres``.
+
+    Without a server they are skipped, but fail where ``CI`` or ``REQUIRE_POSTGRES`` is set.
+    """
+    import psycopg
+
+    name = f"tailrace_{uuid.uuid4().hex}"
+    try:
+        server = psycopg.connect(f"{POSTGRES}/test?connect_timeout=5", autocommit=True)
+    except psycopg.OperationalError as error:
+        message = f"there is no PostgreSQL server: {error}"
+        if os.environ.get("CI") or os.environ.get("REQUIRE_POSTGRES"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        try:
+            yield f"{POSTGRES}/{name}"
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
