@@ -1,0 +1,1 @@
+"""Reading databases for sources: one consistent snapshot, exact values, bounded memory."""
