@@ -1,0 +1,37 @@
+"""Hook specifications: how a plugin hands over what it offers, and observes exports."""
+
+import pluggy
+
+from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source
+
+PROJECT = "tailrace"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function as the implementation of a hook of this page."""
+
+
+@hookspec
+def tailrace_source() -> Source:  # type: ignore[empty-body]
+    """Return the source that an entry point of group ``tailrace.sources`` names."""
+
+
+@hookspec
+def tailrace_format() -> Format:  # type: ignore[empty-body]
+    """Return the format that an entry point of group ``tailrace.formats`` names."""
+
+
+@hookspec
+def tailrace_sink() -> Sink:  # type: ignore[empty-body]
+    """Return the sink that an entry point of group ``tailrace.sinks`` names."""
+
+
+@hookspec
+def tailrace_export_event(event: ExportEvent) -> None:
+    """Observe an export: called when it starts, finishes or fails.
+
+    What an observer raises is logged and changes nothing; keep it short, it runs in the export's thread.
+
+    Args:
+        event: What happened.
+    """

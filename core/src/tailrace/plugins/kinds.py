@@ -1,0 +1,276 @@
+"""The contracts of sources, formats and sinks.
+
+Each method takes one *call* record, so that it can grow without breaking the plugins that exist. The engine calls these
+objects itself; pluggy only hands them over.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import attrs
+
+from tailrace.model.columns import Column
+from tailrace.model.context import Context
+from tailrace.model.dataset import Dataset
+from tailrace.model.job import Receipt
+from tailrace.model.manifest import Manifest
+from tailrace.model.request import CredentialMode, TimeRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Kind = Literal["source", "format", "sink", "hook"]
+KINDS: tuple[Kind, ...] = ("source", "format", "sink", "hook")
+
+
+@attrs.frozen
+class SourceCall:
+    """What a source is asked to open.
+
+    Args:
+        location: Where to read, as the user wrote it.
+        options: Instance of the source's ``options_type``.
+        credentials: What to do to user names and passwords; the source does it, before anyone else sees a row.
+        moment: When the export began, UTC: the "now" of everything relative.
+        window: The time range asked for; a hint to read less. The engine filters by it in any case.
+        reference: ``reference(*parts)`` gives the stable keyed id that stands for a secret in mode ``reference``;
+            ``parts`` identify the secret (field, proxy …). Equal parts give equal ids under one key.
+        context: Progress, cancellation, deadline.
+    """
+
+    location: str
+    options: Any
+    credentials: CredentialMode
+    moment: datetime
+    window: TimeRange | None
+    reference: Callable[..., str] = attrs.field(repr=False)
+    context: Context = attrs.field(repr=False)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads data from somewhere.
+
+    Attributes:
+        summary: One sentence for ``tailrace plugins list``.
+        options_type: attrs class of its options.
+    """
+
+    summary: str
+    options_type: type
+
+    def open(self, call: SourceCall) -> AbstractContextManager[Dataset]:
+        """Open one consistent snapshot; it stays readable until the context manager is left.
+
+        Raises:
+            SourceError: Missing, damaged, of another shape. The message names what was expected.
+            TransientError: Locked or away for now.
+            NotAllowedError: A credential mode that this source cannot keep.
+        """
+        ...
+
+
+@attrs.frozen
+class FileLayout:
+    """How a format lays out its files, for given options.
+
+    Args:
+        extension: Without dot: ``"csv"``.
+        media_type: Before compression: ``"text/csv"``.
+        compressible: Whether the engine may gzip it; False for formats that are compressed by nature.
+        many_tables: Whether one file holds all tables. Otherwise each table gets a file of its own.
+    """
+
+    extension: str
+    media_type: str
+    compressible: bool = True
+    many_tables: bool = False
+
+
+@attrs.frozen
+class OutgoingTable:
+    """A table that a format writes: transformed, counted, in its final columns and order.
+
+    Args:
+        name: Name of the table.
+        frame: The rows, lazily. To be collected **once**: the engine counts what passes.
+        columns: What its columns mean.
+        time_zone: IANA zone of its timestamps.
+    """
+
+    name: str
+    frame: "pl.LazyFrame" = attrs.field(repr=False)
+    columns: Sequence[Column]
+    time_zone: str = "UTC"
+
+
+class ByteWriter(Protocol):
+    """Where a format writes: takes bytes in order, digests and compresses them on the way."""
+
+    def write(self, data: Any, /) -> int:
+        """Take bytes; raises when the export was cancelled, or the disk is full."""
+        ...
+
+    def flush(self) -> None:
+        """Do nothing; polars' sinks call it."""
+        ...
+
+
+@attrs.frozen
+class WriteCall:
+    """What a format is asked to write.
+
+    Args:
+        tables: The tables of this file; exactly one unless the layout says ``many_tables``.
+        output: Where to write, without compression.
+        options: Instance of the format's ``options_type``.
+        embedded: The part of the manifest that does not change from run to run, as JSON-like values, for formats that
+            carry their manifest inside.
+        note: Call it with a sentence that the manifest should keep (a guard applied, values replaced).
+        context: Progress, cancellation, deadline. Rows and bytes are counted already.
+    """
+
+    tables: Sequence[OutgoingTable]
+    output: ByteWriter = attrs.field(repr=False)
+    options: Any
+    embedded: Mapping[str, Any]
+    note: Callable[[str], None] = attrs.field(repr=False)
+    context: Context = attrs.field(repr=False)
+
+
+@attrs.frozen
+class RereadCall:
+    """A finished file to count again.
+
+    Args:
+        blocks: The plain bytes in order, in blocks of about a megabyte that end anywhere.
+        options: Instance of the format's ``options_type``, as it was when the file was written.
+        tables: Names of the tables expected.
+        thorough: Whether to parse everything (``tailrace verify``) rather than only count (after each export).
+        columns: Number of columns expected per table.
+    """
+
+    blocks: Iterator[bytes] = attrs.field(repr=False)
+    options: Any
+    tables: Sequence[str]
+    thorough: bool
+    columns: Mapping[str, int]
+
+
+@runtime_checkable
+class Format(Protocol):
+    """Writes tables (or a report) as bytes.
+
+    Attributes:
+        summary: One sentence for ``tailrace plugins list``.
+        options_type: attrs class of its options.
+    """
+
+    summary: str
+    options_type: type
+
+    def layout(self, options: Any) -> FileLayout:
+        """How files look with these options."""
+        ...
+
+    def write(self, call: WriteCall) -> None:
+        """Write the tables: the same tables and options give the same bytes, on any day and machine."""
+        ...
+
+    def count_rows(self, call: RereadCall) -> Mapping[str, int]:
+        """Count the rows of each table in a finished file.
+
+        Raises:
+            IntegrityError: The bytes are not what this format writes.
+        """
+        ...
+
+
+@attrs.frozen
+class Parcel:
+    """A finished, proven file that is to be delivered.
+
+    Args:
+        path: Where the file lies, under a temporary name; the engine removes it after the last delivery.
+        manifest: What the file is; ``manifest.file.name`` is the name that the engine suggests.
+        fields: Values for name patterns: source, table, timestamp, user, format, ext, year, month, day, id.
+    """
+
+    path: Path
+    manifest: Manifest
+    fields: Mapping[str, str]
+
+
+@attrs.frozen
+class StagingCall:
+    """Asks a sink where it would like the file to be made."""
+
+    target: str | None
+    options: Any
+    fields: Mapping[str, str]
+
+
+@attrs.frozen
+class DeliverCall:
+    """What a sink is asked to deliver.
+
+    Args:
+        parcel: The file.
+        target: What the user wrote behind ``--to NAME:``; None for the sink's default.
+        options: Instance of the sink's ``options_type``.
+        context: Progress, cancellation, deadline.
+    """
+
+    parcel: Parcel
+    target: str | None
+    options: Any
+    context: Context = attrs.field(repr=False)
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes a finished file somewhere: one attempt per call, and it says how it went.
+
+    Attributes:
+        summary: One sentence for ``tailrace plugins list``.
+        options_type: attrs class of its options.
+    """
+
+    summary: str
+    options_type: type
+
+    def staging(self, call: StagingCall) -> Path | None:
+        """Folder in which the engine should make the file, so that delivering it is a rename; None for anywhere.
+
+        Called before anything is read: the place to refuse a target that can never work.
+
+        Raises:
+            RequestError: The target or a pattern cannot be used.
+            StorageError: The folder cannot be written to.
+        """
+        ...
+
+    def deliver(self, call: DeliverCall) -> Receipt:
+        """Deliver once.
+
+        Raises:
+            TransientError: Trying again may help.
+            PermanentError: It will not.
+        """
+        ...
+
+
+@attrs.frozen
+class ExportEvent:
+    """What observers are told: ``started``, ``finished`` or ``failed``."""
+
+    name: Literal["started", "finished", "failed"]
+    export_id: str
+    source: str
+    format: str
+    user: str
+    moment: datetime
+    error: BaseException | None = None

@@ -1,0 +1,202 @@
+"""Turns one plugin's module or object into what it offers, and every way in which that can fail into data.
+
+Nothing that a plugin does here reaches the host: whatever it raises becomes a :class:`LoadFailure`, ``SystemExit``
+included. Only Ctrl-C goes through.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+
+import attrs
+import pluggy
+
+from tailrace.model.errors import PluginContractError, PluginError, PluginLoadError
+from tailrace.plugins import hookspecs
+from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source
+from tailrace.reading.userinfo import redacted
+
+HOOKS: Mapping[str, str] = {
+    "source": "tailrace_source",
+    "format": "tailrace_format",
+    "sink": "tailrace_sink",
+    "hook": "tailrace_export_event",
+}
+"""The hook that a plugin of each kind must implement."""
+
+_CONTRACTS: Mapping[str, type] = {"source": Source, "format": Format, "sink": Sink}
+
+
+class LoadFailure(Exception):  # noqa: N818 - carried to the registry, which keeps it as data
+    """Why a plugin cannot be used.
+
+    Args:
+        reason: What happened, as a clause: ``"it raised ValueError when imported"``.
+        remedy: What the reader can do about it, as a sentence; empty for the usual advice.
+        error: The class of error that asking for the plugin raises.
+    """
+
+    def __init__(self, reason: str, *, remedy: str = "", error: type[PluginError] = PluginLoadError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+        self.error = error
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A plugin manager that knows Tailrace's hooks and no plugin."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def implemented_kinds(plugin: object) -> tuple[str, ...]:
+    """The kinds whose hook a module or object implements, without registering it."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    names: set[str] = set()
+    for attribute in dir(plugin):
+        marked = manager.parse_hookimpl_opts(plugin, attribute)
+        if marked is not None:
+            names.add(marked.get("specname") or attribute)
+    return tuple(kind for kind, hook in HOOKS.items() if hook in names)
+
+
+def import_target(load: Callable[[], object]) -> object:
+    """Import a plugin.
+
+    Raises:
+        LoadFailure: Whatever the import raised.
+    """
+    try:
+        return load()
+    except KeyboardInterrupt:
+        raise
+    except ModuleNotFoundError as error:
+        remedy = f"It needs the module {error.name!r}." if error.name else ""
+        raise LoadFailure(f"it cannot be imported: {_said(error)}", remedy=remedy) from error
+    except BaseException as error:
+        raise LoadFailure(f"it raised {_said(error)} when it was imported") from error
+
+
+def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: str) -> pluggy.HookImpl:
+    """Register a plugin and find its one implementation of the hook of its kind; a failure leaves nothing behind.
+
+    A module that offers several plugins is registered once and found again under each of its names.
+
+    Raises:
+        LoadFailure: A hook that does not exist, arguments that do not fit, no implementation or several.
+    """
+    registered = manager.get_name(plugin) or f"{kind}.{name}"
+    try:
+        if not manager.is_registered(plugin):
+            manager.register(plugin, name=registered)
+        manager.check_pending()
+        return _implementation(manager, HOOKS[kind], registered)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        misspelt = _unknown_hooks(manager, registered)
+        manager.unregister(name=registered)
+        if misspelt:
+            raise LoadFailure(misspelt) from error
+        if isinstance(error, LoadFailure):
+            raise
+        raise LoadFailure(f"its hooks cannot be registered: {_said(error)}") from error
+
+
+def observer(implementation: pluggy.HookImpl) -> Callable[[ExportEvent], object]:
+    """The observer as a function of an event, whether or not the plugin's own takes one."""
+    return lambda event: implementation.function(*(event for _argument in implementation.argnames))
+
+
+def obtain(implementation: pluggy.HookImpl, *, kind: str) -> object:
+    """Call the hook that hands over a source, format or sink, and check what comes back.
+
+    Raises:
+        LoadFailure: It raised, yielded, or returned something else than its kind's contract asks for.
+    """
+    hook = HOOKS[kind]
+    try:
+        offered = implementation.function()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise LoadFailure(f"its {hook}() raised {_said(error)}") from error
+    problem = _breach(offered, kind)
+    if problem:
+        raise LoadFailure(f"its {hook}() {problem}", error=PluginContractError)
+    return offered
+
+
+def _implementation(manager: pluggy.PluginManager, hook: str, registered: str) -> pluggy.HookImpl:
+    caller: pluggy.HookCaller = getattr(manager.hook, hook)
+    own = [one for one in caller.get_hookimpls() if one.plugin_name == registered]
+    if not own:
+        raise LoadFailure(
+            f"it does not implement {hook}()",
+            remedy="Is the decorator @hookimpl missing?",
+            error=PluginContractError,
+        )
+    if len(own) > 1:
+        raise LoadFailure(f"it implements {hook}() {len(own)} times", error=PluginContractError)
+    found = own[0]
+    if found.wrapper or found.hookwrapper:
+        raise LoadFailure(f"its {hook}() is a wrapper, but must be a plain function", error=PluginContractError)
+    swallowed = set(found.kwargnames) & set(caller.spec.argnames if caller.spec else ())
+    if swallowed:
+        # pluggy never passes an argument that has a default: the hook would silently see the default for ever.
+        raise LoadFailure(
+            f"its {hook}() gives the argument {min(swallowed)!r} a default, so that it would never be passed",
+            error=PluginContractError,
+        )
+    return found
+
+
+def _unknown_hooks(manager: pluggy.PluginManager, registered: str) -> str:
+    plugin = manager.get_plugin(registered)
+    callers = [] if plugin is None else manager.get_hookcallers(plugin) or []
+    unknown = [
+        caller.name
+        for caller in callers
+        if not caller.has_spec()
+        and any(one.plugin_name == registered and not one.optionalhook for one in caller.get_hookimpls())
+    ]
+    if not unknown:
+        return ""
+    known = [hook for hook in vars(hookspecs) if hook.startswith(f"{hookspecs.PROJECT}_")]
+    close = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.6)
+    guess = f" (did it mean {close[0]!r}?)" if close else ""
+    return f"it implements a hook that does not exist: {unknown[0]!r}{guess}"
+
+
+def _breach(offered: object, kind: str) -> str:
+    """What is wrong with an object that a plugin handed over, as the rest of a sentence; empty when it is right."""
+    contract = _CONTRACTS[kind]
+    if inspect.isgenerator(offered) or inspect.iscoroutine(offered):
+        offered.close()
+        return "yields or awaits instead of returning"
+    if isinstance(offered, type):
+        return f"returned the class {offered.__name__} instead of an instance of it"
+    if not isinstance(offered, contract):
+        missing = sorted(name for name in _members(contract) if not hasattr(offered, name))
+        return f"returned {_article(type(offered).__name__)}, which has no {', '.join(missing)}"
+    if not isinstance(offered.summary, str):  # type: ignore[attr-defined]  # the contract asks for it, checked above
+        return "returned an object whose summary is not a text"
+    options_type = offered.options_type  # type: ignore[attr-defined]  # the same
+    if not (isinstance(options_type, type) and attrs.has(options_type)):
+        return "returned an object whose options_type is not an attrs class"
+    return ""
+
+
+def _members(contract: type) -> set[str]:
+    methods = {name for name, value in vars(contract).items() if inspect.isfunction(value) and name[0] != "_"}
+    return methods | set(inspect.get_annotations(contract))
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _said(error: BaseException) -> str:
+    text = redacted(str(error).strip())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
