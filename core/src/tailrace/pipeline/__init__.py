@@ -1,0 +1,1 @@
+"""The way of the data: transform, write, encode, prove, publish, deliver."""

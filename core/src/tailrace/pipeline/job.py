@@ -1,0 +1,225 @@
+"""A request, made ready: plugins loaded, options built, texts read. All that can fail before data is touched."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from tailrace.model.context import Context
+from tailrace.model.convert import unstructure
+from tailrace.model.dataset import Dataset, Table
+from tailrace.model.errors import PluginContractError, SourceError, TailraceError
+from tailrace.model.job import User
+from tailrace.model.manifest import SCHEMA_VERSION
+from tailrace.model.options import build_options
+from tailrace.model.request import CompressionLevel, ExportRequest
+from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
+from tailrace.pipeline.record import column_records
+from tailrace.pipeline.routing import Owner, deal
+from tailrace.pipeline.transform import Selection
+from tailrace.plugins.kinds import FileLayout, Format, Sink, Source, SourceCall
+from tailrace.plugins.registry import LoadedPlugin, Registry
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Destination:
+    """A sink with its options, ready to be called."""
+
+    plugin: LoadedPlugin[Sink]
+    target: str | None
+    options: Any = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Job:
+    """A request with its plugins loaded and its options built: everything that can fail before data is touched.
+
+    Args:
+        request: What was asked for.
+        export_id: Unique to this run.
+        user: Who asked.
+        now: When it began, UTC.
+        source: Loaded source.
+        source_options: Its options.
+        format: Loaded format.
+        format_options: Its options.
+        layout: How its files look with them.
+        destinations: Loaded sinks.
+        selection: What to do to the tables.
+        reference: Makes ids for secrets.
+    """
+
+    request: ExportRequest
+    export_id: str
+    user: User
+    now: datetime
+    source: LoadedPlugin[Source]
+    source_options: Any = attrs.field(repr=False)
+    format: LoadedPlugin[Format]
+    format_options: Any = attrs.field(repr=False)
+    layout: FileLayout
+    destinations: tuple[Destination, ...]
+    selection: Selection
+    reference: Callable[..., str] = attrs.field(repr=False)
+
+    @classmethod
+    def prepare(
+        cls,
+        request: ExportRequest,
+        *,
+        registry: Registry,
+        export_id: str,
+        user: User,
+        now: datetime,
+        reference: Callable[..., str],
+    ) -> "Job":
+        """Load the plugins and read the request.
+
+        Raises:
+            RequestError: Something in the request cannot be.
+            PluginError: A plugin cannot be used.
+        """
+        source, format_ = registry.source(request.source), registry.format(request.format)
+        sinks = [registry.sink(sink.name) for sink in request.sinks]
+        owners = [
+            Owner("source", source.name, source.object.options_type),
+            Owner("format", format_.name, format_.object.options_type),
+            *(Owner("sink", sink.name, sink.object.options_type) for sink in sinks),
+        ]
+        for_source, for_format, *for_sinks = deal(request.options, owners)
+        format_options = _options(owners[1], for_format)
+        with foreign_errors("format", format_.name):
+            layout = format_.object.layout(format_options)
+        if not isinstance(layout, FileLayout):
+            message = f"Format {format_.name} returned {type(layout).__name__} instead of a FileLayout."
+            raise PluginContractError(format_.name, message, hint=REPORT_IT)
+        return cls(
+            request=request,
+            export_id=export_id,
+            user=user,
+            now=now,
+            source=source,
+            source_options=_options(owners[0], for_source),
+            format=format_,
+            format_options=format_options,
+            layout=layout,
+            destinations=tuple(
+                Destination(sink, asked.target, _options(owner, {**common, **asked.options}))
+                for sink, asked, common, owner in zip(sinks, request.sinks, for_sinks, owners[2:], strict=True)
+            ),
+            selection=Selection.of(request, now),
+            reference=reference,
+        )
+
+    @contextmanager
+    def open(self, context: Context) -> Iterator[Dataset]:
+        """Open the source.
+
+        Raises:
+            SourceError: It cannot be read, or has nothing to offer.
+        """
+        call = SourceCall(
+            location=self.request.location,
+            options=self.source_options,
+            credentials=self.request.credentials,
+            moment=self.now,
+            window=self.selection.window,
+            reference=self.reference,
+            context=context,
+        )
+        with foreign_errors("source", self.source.name):
+            opened = self.source.object.open(call)
+            dataset = opened.__enter__()
+        try:
+            with foreign_errors("source", self.source.name):
+                _check_dataset(dataset, self.source.name)
+            yield dataset
+        except BaseException as error:
+            # The source may put it in better words, but not keep it to itself.
+            self._close(opened, error)
+            raise
+        self._close(opened, None)
+
+    def _close(self, opened: AbstractContextManager[Dataset], error: BaseException | None) -> None:
+        try:
+            with foreign_errors("source", self.source.name):
+                if error is None:
+                    opened.__exit__(None, None, None)
+                else:
+                    opened.__exit__(type(error), error, error.__traceback__)
+        except TailraceError as failure:
+            if error is not None and not isinstance(failure, PluginContractError):
+                raise
+            # By then all is read, or failed already: this changes nothing.
+            log.warning("%s", failure.message)
+
+    @property
+    def level(self) -> CompressionLevel | None:
+        """Gzip level of the files, None where they are not gzipped."""
+        return self.request.compress_level if self.request.compress and self.layout.compressible else None
+
+    def files(self, tables: Sequence[Table]) -> list[tuple[str, tuple[Table, ...]]]:
+        """Which tables go into which file, by the name that stands for ``{source}`` in its name."""
+        name = self.source.name
+        if self.layout.many_tables or len(tables) == 1:
+            return [(name, tuple(tables))]
+        return [(f"{name}-{table.name}", (table,)) for table in tables]
+
+    def fields(self, source: str) -> dict[str, str]:
+        """Values for name patterns."""
+        extension = self.layout.extension + (".gz" if self.level is not None else "")
+        return {
+            "source": source,
+            "timestamp": self.now.strftime("%Y%m%dT%H%M%SZ"),
+            "user": self.user.id,
+            "format": self.format.name,
+            "ext": extension,
+            "year": self.now.strftime("%Y"),
+            "month": self.now.strftime("%m"),
+            "day": self.now.strftime("%d"),
+            "id": self.export_id,
+        }
+
+    def embedded(self, tables: Sequence[Table]) -> dict[str, Any]:
+        """The part of the manifest that is the same whenever the same data is exported with the same request."""
+        described = []
+        for table in tables:
+            frame, columns = self.selection.apply(table)
+            described.append(
+                {"name": table.name, "columns": unstructure(column_records(frame.collect_schema(), columns))}
+            )
+        request = unstructure(self.request)
+        keys = ("columns", "where", "since", "until", "time_zone", "sort", "limit")
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source.name,
+            "credentials": self.request.credentials.value,
+            "parameters": {key: request[key] for key in keys if request[key] not in (None, [], ())},
+            "tables": described,
+        }
+
+
+def _options(owner: Owner, given: Mapping[str, Any]) -> Any:
+    # Validators and converters are the plugin's own code.
+    with foreign_errors(owner.kind, owner.name):
+        options: Any = build_options(owner.options_type, given, owner=str(owner))
+    return options
+
+
+def _check_dataset(dataset: object, source: str) -> None:
+    if not isinstance(dataset, Dataset):
+        message = f"Source {source} opened {type(dataset).__name__} instead of a Dataset."
+        raise PluginContractError(source, message, hint=REPORT_IT)
+    if not dataset.tables:
+        message = f"Source {source} offers no table."
+        raise SourceError(message, hint="Check what --from points at.")
+    for table in dataset.tables:
+        declared, actual = [column.name for column in table.columns], list(table.frame.collect_schema())
+        if declared != actual:
+            message = f"Source {source} describes columns {declared} of table {table.name}, and delivers {actual}."
+            raise PluginContractError(source, message, hint=REPORT_IT)

@@ -1,0 +1,96 @@
+"""Writing down what an export is: the manifest, from what was asked, done and counted."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tailrace.model.columns import Column
+from tailrace.model.convert import unstructure
+from tailrace.model.dataset import Dataset
+from tailrace.model.manifest import (
+    SCHEMA_VERSION,
+    BadRowRecord,
+    ColumnRecord,
+    CompressionRecord,
+    FileRecord,
+    Manifest,
+    PluginRecord,
+    RangeRecord,
+    SourceRecord,
+    TableRecord,
+)
+from tailrace.model.options import public_options
+from tailrace.plugins.registry import LoadedPlugin
+from tailrace.reading.userinfo import redacted
+
+if TYPE_CHECKING:
+    from tailrace.pipeline.export import Proven
+    from tailrace.pipeline.job import Job
+
+
+def column_records(schema: Mapping[str, Any], columns: Sequence[Column]) -> tuple[ColumnRecord, ...]:
+    """Types and meanings of a table's columns."""
+    known = {column.name: column for column in columns}
+    return tuple(
+        ColumnRecord(name, str(dtype), known[name].meaning, known[name].unit) for name, dtype in schema.items()
+    )
+
+
+def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[str]) -> Manifest:
+    """The manifest of one finished file.
+
+    Args:
+        job: What was asked.
+        dataset: What the source offered.
+        proven: The file, with its counts.
+        notes: What was recognised or decided, before the format added its own.
+    """
+    from tailrace import __version__
+
+    window = job.selection.window
+    timed = next((table.time_column for table in proven.tables if table.time_column), None)
+    parameters = unstructure(job.request)
+    parameters["location"] = redacted(job.request.location)
+    parameters["where"] = [redacted(text) for text in job.request.where]
+    # Which plugin an option belongs to, and whether it is secret, is settled by now.
+    parameters["options"] = public_options(job.source_options)
+    parameters["sinks"] = [sink.name for sink in job.request.sinks]
+    fields = job.fields(proven.name)
+    encoded = proven.encoded
+    plain_sha256, sha256 = proven.digests
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        tailrace_version=__version__,
+        export_id=job.export_id,
+        created=job.now,
+        user=job.user.id,
+        source=SourceRecord(_plugin(job.source), redacted(job.request.location), dataset.version),
+        format=_plugin(job.format),
+        format_options=public_options(job.format_options),
+        parameters=parameters,
+        time_range=None if window is None or timed is None else RangeRecord(timed, window.since, window.until),
+        time_zone=job.selection.zone.key,
+        credentials=job.request.credentials,
+        tables=tuple(
+            TableRecord(
+                name=table.name,
+                columns=column_records(outgoing.frame.collect_schema(), outgoing.columns),
+                rows=proven.counts[table.name],
+                bad_rows=tuple(BadRowRecord(bad.row, bad.column, bad.reason) for bad in table.bad_rows.examples),
+            )
+            for table, outgoing in zip(proven.tables, proven.outgoing, strict=True)
+        ),
+        file=FileRecord(
+            name="{source}_{timestamp}_{user}.{ext}".format(**fields),
+            media_type=job.layout.media_type,
+            plain_size=encoded.plain_size,
+            plain_sha256=plain_sha256,
+            size=encoded.size,
+            sha256=sha256,
+            compression=None if job.level is None else CompressionRecord("gzip", job.level),
+        ),
+        notes=tuple(dict.fromkeys([*notes, *proven.notes])),
+    )
+
+
+def _plugin(plugin: LoadedPlugin[Any]) -> PluginRecord:
+    return PluginRecord(plugin.name, plugin.distribution, plugin.version)
