@@ -1,0 +1,110 @@
+"""Keeping credentials out of what is read: before anyone else sees a row.
+
+- Columns that are credentials by name (``username``, ``api_key``, Squid's ``user`` …) become null in mode
+  ``sanitized``, and stable keyed ids in mode ``reference``.
+- ``user:password@`` is removed from every address in a text column, in both modes, whatever the column is called:
+  nobody knows where an application logs the address of its proxy. Only a few columns are left alone, which hold words
+  of HTTP; each column that is searched takes some 3 % of the time of an export.
+- In JSON text, values of keys with such names become null.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import attrs
+import polars as pl
+
+from tailrace import CredentialMode, NotAllowedError, without_userinfo
+from tailrace_source_analytics.log import is_text
+
+_CREDENTIAL_NAME = (
+    r"(?:\w+[_-])?(?:user[_-]?name|user|login|passwd|password|passphrase|pwd|(?:proxy[_-])?auth(?:orization)?|token|"
+    r"api[_-]?key|secret|credentials?|cookie|session[_-]?key|private[_-]?key|rfc931)(?:[_-](?:encrypted|enc|hash|value))?"
+)
+_CREDENTIAL = re.compile(_CREDENTIAL_NAME, re.IGNORECASE)
+_JSON_VALUE = r'("(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\[\]]*\]|[^,}\]\s]+)'
+_JSON_CREDENTIAL = rf'(?i)"({_CREDENTIAL_NAME})"\s*:\s*{_JSON_VALUE}'
+
+
+_NO_ADDRESS = frozenset({"http_method", "method", "http_version", "user_agent", "content_type"})
+"""Columns whose values are words of HTTP."""
+
+
+def check_mode(mode: CredentialMode) -> None:
+    """See that a credential mode can be kept.
+
+    Raises:
+        NotAllowedError: Mode ``full``.
+    """
+    if mode == CredentialMode.FULL:
+        message = "Credentials cannot be exported in full: this version cannot seal them."
+        raise NotAllowedError(
+            message, hint="Use --credentials sanitized (without them) or reference (ids in their place)."
+        )
+
+
+def is_secret(name: str) -> bool:
+    """Whether a column of this name holds credentials."""
+    return _CREDENTIAL.fullmatch(name) is not None
+
+
+def without_credentials(
+    frame: pl.LazyFrame,
+    schema: pl.Schema,
+    *,
+    secrets: Sequence[str],
+    nested: Sequence[str],
+    mode: CredentialMode,
+    reference: Callable[..., str],
+) -> pl.LazyFrame:
+    """The same rows without credentials.
+
+    Args:
+        frame: The rows.
+        schema: Their types.
+        secrets: Columns that are credentials.
+        nested: Columns of JSON text.
+        mode: ``sanitized`` or ``reference``.
+        reference: Makes the ids.
+    """
+    changes = []
+    for name, dtype in schema.items():
+        if name in secrets:
+            changes.append(
+                pl.lit(None, dtype=pl.String).alias(name)
+                if mode == CredentialMode.SANITIZED
+                else _referenced(name, reference)
+            )
+        elif is_text(dtype) and name not in _NO_ADDRESS:
+            text = pl.col(name).cast(pl.String) if dtype != pl.String else pl.col(name)
+            if name in nested:
+                text = text.str.replace_all(_JSON_CREDENTIAL, '"${1}": null')
+            changes.append(without_userinfo(text).alias(name))
+    return frame.with_columns(changes) if changes else frame
+
+
+@attrs.frozen
+class Ids:
+    """Ids in place of the values of a column; each distinct value is asked for once.
+
+    Args:
+        column: Name of the column, a part of each id.
+        reference: Makes them.
+    """
+
+    column: str
+    reference: Callable[..., str]
+    _known: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
+
+    def __call__(self, values: pl.Series) -> pl.Series:
+        """The ids of some values; null stays null."""
+        text = values.cast(pl.String)
+        distinct = text.drop_nulls().unique()
+        for value in distinct:
+            if value not in self._known:
+                self._known[value] = self.reference(self.column, value)
+        return text.replace_strict(distinct, [self._known[value] for value in distinct], return_dtype=pl.String)
+
+
+def _referenced(name: str, reference: Callable[..., str]) -> pl.Expr:
+    return pl.col(name).map_batches(Ids(name, reference), return_dtype=pl.String, is_elementwise=True)

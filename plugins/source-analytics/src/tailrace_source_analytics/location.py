@@ -1,0 +1,107 @@
+"""What a location says: a database, a file or a folder."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+import attrs
+
+from tailrace import RequestError
+from tailrace_source_analytics.options import AnalyticsOptions
+
+_EXAMPLES = (
+    "Write sqlite:///path/to.db?table=t, postgresql://host/database?table=t, or a path to a file or folder "
+    "(Parquet, CSV, NDJSON, SQLite, Squid's access.log)."
+)
+
+
+@attrs.frozen
+class PostgresPlace:
+    """A PostgreSQL database.
+
+    Args:
+        uri: Without the parameter ``table``, which is ours.
+        table: The table asked for, if any.
+    """
+
+    uri: str = attrs.field(repr=False)
+    table: str | None
+
+
+@attrs.frozen
+class FilePlace:
+    """A file or folder.
+
+    Args:
+        path: Where it is.
+        table: The table asked for, if any.
+        kind: ``"sqlite"`` where the location itself says so.
+    """
+
+    path: Path
+    table: str | None = None
+    kind: Literal["sqlite"] | None = None
+
+
+def read_location(location: str, options: AnalyticsOptions) -> PostgresPlace | FilePlace:
+    """Read a location as the user wrote it.
+
+    Args:
+        location: URI or path.
+        options: For ``table``, which may be given there instead.
+
+    Raises:
+        RequestError: It cannot be read; no part of it is repeated that could be a password.
+    """
+    scheme, separator, _rest = location.partition("://")
+    if not separator or not scheme.replace("+", "").replace(".", "").replace("-", "").isalnum():
+        return FilePlace(Path(location), options.table)
+    scheme = scheme.lower().partition("+")[0]
+    if scheme in {"postgresql", "postgres"}:
+        return _postgres(location, options)
+    if scheme in {"sqlite", "proxywhirl", "file"}:
+        return _file(location, scheme, options)
+    message = f"A location that begins with {scheme}:// cannot be read."
+    raise RequestError(message, hint=_EXAMPLES)
+
+
+def _postgres(location: str, options: AnalyticsOptions) -> PostgresPlace:
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        message = "The PostgreSQL location cannot be read as a URI."
+        raise RequestError(message, hint="Write postgresql://user@host:5432/database?table=t.") from None
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    tables = [value for key, value in pairs if key == "table"]
+    rest = [(key, value) for key, value in pairs if key != "table"]
+    uri = parts._replace(scheme="postgresql", query=urlencode(rest)).geturl()
+    return PostgresPlace(uri, _one_table(tables, options))
+
+
+def _file(location: str, scheme: str, options: AnalyticsOptions) -> FilePlace:
+    body = location.partition("://")[2]
+    body, _mark, query = body.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    unknown = next((key for key, _value in pairs if key != "table"), None)
+    if unknown is not None:
+        message = f"The location has a parameter {unknown!r} that is not known."
+        raise RequestError(message, hint=_EXAMPLES)
+    host, slash, rest = unquote(body).partition("/")
+    if host not in {"", "localhost"} or not slash or not rest:
+        message = f"A location with {scheme}:// names no path on this machine."
+        raise RequestError(message, hint=f"Write {scheme}:///path/to/it, with three slashes.")
+    path = Path("/" + rest.removeprefix("/"))
+    if scheme != "file" and not path.exists() and Path(rest).exists():
+        # SQLAlchemy's reading of three slashes: relative to the current folder.
+        path = Path(rest)
+    return FilePlace(
+        path, _one_table([value for _key, value in pairs], options), None if scheme == "file" else "sqlite"
+    )
+
+
+def _one_table(in_location: list[str], options: AnalyticsOptions) -> str | None:
+    asked = {*in_location, *([options.table] if options.table else [])}
+    if len(asked) > 1:
+        message = "Two different tables are asked for: " + ", ".join(sorted(asked)) + "."
+        raise RequestError(message, hint="Name one, in the location or as an option.")
+    return next(iter(asked), None)
