@@ -1,0 +1,119 @@
+"""The command ``tailrace``: finds the command that the words ask for, runs it, and says by a number how it ended.
+
+Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 refused · 4 partly delivered.
+
+Each command is imported when it is called: ``tailrace --version`` pays for no other.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+
+from tailrace.cli.session import COMMON, Session
+from tailrace.cli.terminal import Terminal, from_streams
+from tailrace.model.errors import TailraceError
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+app = App(
+    name="tailrace",
+    help="Export proxy pools and their request logs, provably complete.",
+    version_flags=(),
+    default_parameter=Parameter(show_default=False),
+)
+app.command("tailrace.cli.export:export", name="export", help="Export a source as a file.")
+app.command("tailrace.cli.verification:verify", name="verify", help="Check an export against its manifest.")
+app.command("tailrace.cli.inspection:inspect", name="inspect", help="Say what is in an export.")
+app.command("tailrace.cli.demo:demo", name="demo", help="Try everything on made-up data in a fresh folder.")
+app.command("tailrace.cli.completion:completion", name="completion", help="Print the completion script of a shell.")
+app.command("tailrace.cli.version:version", name="--version", help="Show the version.")
+plugins = App(name="plugins", help="Sources, formats and sinks: what there is, and what is wrong with it.")
+plugins.command("tailrace.cli.plugins:list_plugins", name="list", help="List the plugins.")
+plugins.command("tailrace.cli.plugins:show", name="show", help="Show a plugin and its options.")
+plugins.command("tailrace.cli.plugins:doctor", name="doctor", help="Import every plugin, and say what is wrong.")
+app.command(plugins)
+
+
+class UsageError(TailraceError):
+    """Words on the command line that make no sense."""
+
+    exit_code = WRONG_USAGE
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        words: The words behind ``tailrace``; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if words is None else words)
+    # Needed before the words are understood: also an error in them is told as it was asked for.
+    terminal = from_streams(json="--json" in given, quiet=False, debug="--debug" in given)
+    try:
+        return _run(given, terminal)
+    except TailraceError as error:
+        terminal.failure(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.message("Stopped.")
+        return FAILED
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last resort: one line, the traceback on request
+        terminal.failure(error)
+        return FAILED
+
+
+def _run(words: list[str], terminal: Terminal) -> int:
+    try:
+        command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise _usage(error) from error
+    if "session" not in injected:
+        # A help page: cyclopts prints it by itself. rich wants to end the process when the reader has gone (`| head`).
+        with contextlib.suppress(SystemExit):
+            command(*bound.args, **bound.kwargs)
+        terminal.flush()
+        return DONE
+    common = bound.arguments.get("common", COMMON)
+    terminal.quiet = common.quiet
+    session = Session(terminal, common)
+    # What a plugin prints must not end up in the middle of a result.
+    with contextlib.redirect_stdout(terminal.err), _warnings(terminal):
+        code: int = command(*bound.args, **bound.kwargs, session=session)
+    return code
+
+
+def _usage(error: CycloptsError) -> UsageError:
+    command = " ".join(("tailrace", *(error.command_chain or ())))
+    message = str(error).strip()
+    if isinstance(error, MissingArgumentError) and error.argument is not None and error.keyword is None:
+        message = f"{command} needs {error.argument.name}."
+    elif isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        message = f"{command} does not know what to do with {error.unused_tokens[0]!r}."
+    return UsageError(message, hint=f"See: {command} --help")
+
+
+@contextlib.contextmanager
+def _warnings(terminal: Terminal) -> Iterator[None]:
+    """Show what the library logs as a warning; with ``--debug`` everything."""
+    import logging
+
+    class ToTerminal(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            terminal.message(f"{record.levelname.lower()}: {self.format(record)}")
+
+    logger = logging.getLogger("tailrace")
+    handler, level, propagate = ToTerminal(), logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if terminal.debug else logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate

@@ -1,0 +1,52 @@
+"""``tailrace verify``."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailrace.cli.layout import Styled
+from tailrace.cli.running import run
+from tailrace.cli.session import COMMON, Common, Shared
+
+if TYPE_CHECKING:
+    from tailrace.pipeline.verify import Check
+
+REFUSED = 3
+
+_WORDS = {True: Styled("ok", "green"), False: Styled("wrong", "bold red"), None: Styled("unchecked", "yellow")}
+
+
+def verify(file: Path, /, *, common: Common = COMMON, session: Shared) -> int:
+    """Check an export against its manifest: sizes, checksums, every row.
+
+    Args:
+        file: The file, or its manifest.
+    """
+    found = run(session, lambda context: session.engine.verify(file, context=context))
+    terminal = session.terminal
+    if common.json:
+        from tailrace.model.convert import unstructure
+
+        terminal.document({**unstructure(found), "ok": found.ok})
+    else:
+        terminal.line(str(found.file), "bold")
+        terminal.table(
+            (), [(_WORDS[check.ok], check.name, _short(check.detail)) for check in found.checks], indent="  "
+        )
+        terminal.line(_verdict(found.checks), "green" if found.ok else "bold red")
+    return 0 if found.ok else REFUSED
+
+
+def _short(detail: str) -> str:
+    """The detail with checksums cut to what an eye compares; ``--json`` and ``tailrace inspect`` give them whole."""
+    return re.sub(r"\b([0-9a-f]{16})[0-9a-f]{48}\b", r"\1…", detail)
+
+
+def _verdict(checks: "tuple[Check, ...]") -> str:
+    wrong = sum(check.ok is False for check in checks)
+    if wrong:
+        return f"Not what its manifest says: {wrong} of {len(checks)} checks failed."
+    unchecked = sum(check.ok is None for check in checks)
+    if unchecked:
+        return f"Not fully verified: {unchecked} of {len(checks)} checks could not be made."
+    return f"Verified: it is complete and unchanged ({len(checks)} checks)."
