@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import zlib
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,12 +107,10 @@ def test_threads_change_nothing(threads: int) -> None:
 
 
 def test_writing_tells_the_bytes() -> None:
-    import numpy as np
-
     context = Context()
     with Encoder(lambda _piece: None, level=None, context=context) as encoder:
         assert encoder.write(memoryview(b"abc")) == 3
-        assert encoder.write(np.arange(3, dtype=np.int32)) == 12
+        assert encoder.write(array("i", range(3))) == 12
         assert encoder.write(bytearray(2)) == 2
         assert encoder.finish().plain_size == 17
     assert context._bytes == 17  # noqa: SLF001 - nothing public tells it without a listener

@@ -39,7 +39,12 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 def _default_home() -> Path:
     import platformdirs
 
-    return platformdirs.user_data_path("tailrace", appauthor=False)
+    try:
+        return platformdirs.user_data_path("tailrace", appauthor=False)
+    except RuntimeError:
+        # A container may run under a number that has no home, and without the variable.
+        message = "There is no home folder for this user, so Tailrace does not know where to keep its own files."
+        raise ConfigurationError(message, hint=f"Name a folder: set {PREFIX}HOME, or HOME.") from None
 
 
 @attrs.frozen

@@ -28,6 +28,10 @@ def _level(_instance: object, attribute: "attrs.Attribute[CompressionLevel]", va
         raise RequestError(f"{attribute.name} is 1 to 9, or 'fast'")
 
 
+_MOST_ROWS = 2**32 - 2
+"""polars counts rows in 32 bits."""
+
+
 def _not_negative(_instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
     if value is not None and value < 0:
         raise RequestError(f"{attribute.name} is 0 or more")

@@ -237,7 +237,8 @@ class Projection:
                 misfits += [Misfit(index, column.name, "text that is not UTF-8") for index in broken]
             final.append(taken.cast(column.dtype).alias(column.name))
         misfits.sort(key=lambda misfit: misfit.index)
-        return Decoded(number, pl.DataFrame(final, height=len(number)), misfits)
+        # By name: of a list, polars would give a column without a name another one.
+        return Decoded(number, pl.DataFrame({one.name: one for one in final}, height=len(number)), misfits)
 
 
 def _named(values: Sequence[str]) -> str:

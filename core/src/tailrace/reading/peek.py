@@ -1,7 +1,7 @@
 """Looking at the first bytes of a file without harming a database that this process has open.
 
-POSIX locks belong to processes: closing *any* descriptor of a file drops all locks the process has on it. An application
-with a SQLite database open would lose its locks to somebody who opened the file just to look at its first bytes.
+POSIX locks belong to processes: closing *any* descriptor of a file drops all locks the process has on it. An
+application with a SQLite database open would lose them to somebody who opened the file just to see how it begins.
 """
 
 import os

@@ -84,7 +84,8 @@ class SqliteFile:
         """The URI that opens the file for reading only."""
         absolute = self.opened.absolute().as_posix()
         rooted = absolute if absolute.startswith("/") else f"/{absolute}"
-        return f"file:{quote(rooted)}?mode=ro{'&immutable=1' if self.immutable else ''}"
+        # With an authority, if an empty one: SQLite would take what follows two slashes for the name of a host.
+        return f"file://{quote(rooted)}?mode=ro{'&immutable=1' if self.immutable else ''}"
 
     def forget_copy(self) -> None:
         """Remove the name of a private copy: it stays open to its readers, and a crash leaves nothing behind."""
