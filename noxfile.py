@@ -63,7 +63,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Build all distributions, look into them, and use them from a bare environment."""
-    sync(session)
+    sync(session, "--group=wheels")
     built = pathlib.Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(built, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--all-packages", f"--out-dir={built}", external=True)
