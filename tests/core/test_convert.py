@@ -184,6 +184,7 @@ def test_missing_keys_and_rules_of_the_model() -> None:
     whole = {"source": "a", "location": "b", "format": "c"}
     assert problems({**whole, "compress_level": 12}, ExportRequest) == ("compress_level is 1 to 9, or 'fast' @ $",)
     assert problems({**whole, "limit": -1}, ExportRequest) == ("limit is 0 or more @ $",)
+    assert problems({**whole, "limit": 2**32 - 1}, ExportRequest) == ("limit is at most 4,294,967,294 @ $",)
 
 
 def test_the_message_lists_all_problems_below_a_headline() -> None:

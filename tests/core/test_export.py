@@ -249,9 +249,13 @@ def test_rows_that_were_left_out_are_counted_and_listed(bench: Any) -> None:
     table = memory_table("rows", {"id": [1, 2]}, count_rows=lambda: 5)
     table.bad_rows.add([BadRow(3, "id", "no number")], count=3)
     bench.source.tables = [table]
-    (artifact,) = bench.export().artifacts
+    result = bench.export()
+    (artifact,) = result.artifacts
     assert attrs.astuple(artifact.manifest.tables[0].rows) == (5, 3, 2, 2)
     assert attrs.astuple(artifact.manifest.tables[0].bad_rows[0]) == (3, "id", "no number")
+    told = "3 rows of table rows could not be read and were left out; the manifest says the first 1."
+    assert told in result.notes
+    assert told in artifact.manifest.notes
     table.bad_rows.add([BadRow(4, "id", "no number")])
     with pytest.raises(IncompleteError, match="5 in the source, 4 of them unreadable, 2 written, 2 in the file"):
         bench.export()

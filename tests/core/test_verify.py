@@ -184,12 +184,12 @@ def test_what_cannot_be_read(exported: Path, bench: Any) -> None:
     exported.mkdir()
     with pytest.raises(SourceError) as folder:
         bench.engine().verify(exported)
-    assert folder.value.message == f"{exported} cannot be read: Is a directory."
+    assert folder.value.message == f"{exported} is not a regular file."
     manifest_path(exported).unlink()
     manifest_path(exported).mkdir()
     with pytest.raises(SourceError) as beside:
         bench.engine().inspect(exported)
-    assert beside.value.message == f"{manifest_path(exported)} cannot be read: Is a directory."
+    assert beside.value.message == f"{manifest_path(exported)} is not a regular file."
     manifest_path(exported).rmdir()
     manifest_path(exported).write_bytes(content)
     os.truncate(manifest_path(exported), 65 << 20)

@@ -403,7 +403,8 @@ def test_locations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here.db").touch()
     assert read_location("sqlite:///here.db", options) == FilePlace(Path("here.db"), None, "sqlite")
     place = read_location("postgresql+psycopg://u:p%40w@h:5/d?table=t&sslmode=require&options=-c%20a%3Db", options)
-    assert place == PostgresPlace("postgresql://u:p%40w@h:5/d?sslmode=require&options=-c+a%3Db", "t")
+    assert place == PostgresPlace("postgresql://u:p%40w@h:5/d?sslmode=require&options=-c%20a%3Db", "t")
+    assert read_location("postgresql:///d?table=t", options) == PostgresPlace("postgresql:///d", "t")
     assert "p%40w" not in repr(place)
 
 

@@ -66,7 +66,7 @@ def export(
         map_: canonical=column, where a column has a name of its own; as often as needed.
         credentials: What happens to user names and passwords.
         format_: Name of the format: csv, json …
-        to: Where to deliver: a folder or file, or SINK:TARGET; as often as needed.
+        to: Where to deliver: a folder, or SINK:TARGET; as often as needed.
         tz: Time zone to show times in: Europe/Berlin. UTC if not given.
         compress: Gzip the file (the default), or leave it as it is.
         compress_level: 1 (quick) to 9 (small), or fast.

@@ -12,6 +12,11 @@ GAP = "  "
 NARROWEST = 6
 """Characters that a column keeps, however little room there is."""
 
+_CONTROLS = {
+    code: ascii(chr(code))[1:-1] for code in (*range(32), *range(127, 160), *range(0x202A, 0x202F)) if code != ord("\n")
+}
+"""What would command the terminal, or turn the order of its letters, and how it is shown instead."""
+
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -21,6 +26,11 @@ class Styled:
 
     text: str
     style: str
+
+
+def visible(text: str) -> str:
+    """The text with its control characters but line ends shown as escapes: it may come from a file of anybody."""
+    return text.translate(_CONTROLS)
 
 
 def plain(text: str, style: str) -> str:  # noqa: ARG001 - a Painter
@@ -37,7 +47,7 @@ def ansi(text: str, style: str) -> str:
 def paragraph(text: str, width: int, *, indent: str = "") -> list[str]:
     """Wrap a text; lines that begin with a space are kept as they are, words longer than the width too."""
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in visible(text).splitlines():
         if line.startswith(" "):
             lines.append(indent + line)
         else:
@@ -71,7 +81,7 @@ def table(
         right: Columns set flush right: numbers.
         indent: Before each line.
     """
-    styled = [[cell if isinstance(cell, Styled) else Styled(cell, "") for cell in row] for row in rows]
+    styled = [[cell if isinstance(cell, Styled) else Styled(visible(cell), "") for cell in row] for row in rows]
     if headings:
         styled.insert(0, [Styled(heading, "bold") for heading in headings])
     if not styled:

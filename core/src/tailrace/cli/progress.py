@@ -1,5 +1,6 @@
 """How far an export is: a bar on a terminal, a line every few seconds elsewhere."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -165,12 +166,15 @@ class Bar:
                 bytes=size(progress.bytes),
                 left="" if left is None else f"{span(left)} left",
             )
-        self._rich.refresh()
+        # The terminal may be gone by now: no reason to stop the work.
+        with contextlib.suppress(OSError):
+            self._rich.refresh()
 
     def close(self) -> None:
         """Take the bar away."""
         self.terminal.above = None
-        self._rich.stop()
+        with contextlib.suppress(OSError):
+            self._rich.stop()
 
 
 def display_for(terminal: Terminal) -> Display:

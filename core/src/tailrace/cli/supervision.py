@@ -16,7 +16,8 @@ import attrs
 
 T = TypeVar("T")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 
 @attrs.define
@@ -45,7 +46,7 @@ def supervise(
 
     Args:
         do: The work.
-        cancel: Asks the work to stop; called from the signal handler at the first SIGINT or SIGTERM.
+        cancel: Asks the work to stop; called from the signal handler at the first SIGINT, SIGTERM or SIGHUP.
         tick: Called every ``interval`` seconds, in this thread.
         stopping: Called once after the first signal, in this thread: tells people.
         abort: Called from the signal handler at the second signal; must not return.
@@ -93,7 +94,9 @@ def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
         # Python hears signals in its main thread only; whoever called us from another one handles them.
         yield
         return
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    # nohup(1) has the hangup ignored, and so it stays.
+    heard = [number for number in _SIGNALS if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

@@ -7,13 +7,14 @@ import shutil
 import sys
 import traceback
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
 
 from tailrace.cli import layout
 from tailrace.cli.layout import Styled
-from tailrace.model.errors import TailraceError
+from tailrace.model.errors import StorageError, TailraceError
 from tailrace.reading.userinfo import redacted
 
 WIDEST = 100
@@ -63,7 +64,7 @@ class Terminal:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line of a result as it is; paths are never wrapped, so that they can be copied."""
-        self._write(self._paint(self.out)(text, style) + "\n")
+        self._write(self._paint(self.out)(layout.visible(text), style) + "\n")
 
     def text(self, text: str, *, indent: str = "") -> None:
         """Write a paragraph of a result."""
@@ -94,10 +95,11 @@ class Terminal:
         """Tell what went wrong: as a message, or as the JSON document where one was asked for."""
         facts = {name: _harmless(value) for name, value in _facts(error).items()}
         if self.debug:
-            self._tell(redacted("".join(traceback.format_exception(error)).rstrip()))
-        if self.json:
-            self.document({"error": facts})
-            return
+            self._tell(layout.visible(redacted("".join(traceback.format_exception(error)).rstrip())))
+        if self.json and not self._broken:
+            with contextlib.suppress(StorageError):
+                self.document({"error": facts})
+                return
         self._labelled("error", "bold red", facts["message"])
         if facts["hint"]:
             self._labelled("hint", "cyan", facts["hint"])
@@ -118,10 +120,11 @@ class Terminal:
         return layout.ansi if self.colours(stream) else layout.plain
 
     def _tell(self, line: str) -> None:
-        if self.above is not None:
-            self.above(line)
-            return
-        with contextlib.suppress(BrokenPipeError):
+        # Nobody may be there to read it any more, and a log may be on a full disk: no reason to stop the work.
+        with contextlib.suppress(OSError):
+            if self.above is not None:
+                self.above(line)
+                return
             self.err.write(line + "\n")
             self.err.flush()
 
@@ -135,6 +138,11 @@ class Terminal:
             # The reader has seen enough (`| head`). What the command did stands; only its words are cut.
             self._broken = True
             _discard(self.out)
+        except OSError as error:
+            self._broken = True
+            _discard(self.out)
+            message = f"The result cannot be written to standard output: {error.strerror or type(error).__name__}."
+            raise StorageError(message, hint="What the command did stands; only its words are lost.") from None
 
 
 def _discard(stream: TextIO) -> None:
@@ -182,6 +190,10 @@ def _place(error: BaseException) -> str:
 
 def from_streams(*, json: bool, quiet: bool, debug: bool) -> Terminal:
     """The terminal of this process: ``sys.stdout`` and ``sys.stderr`` as they are now."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by whoever started the process (`>&-`). The next file opened would get its number otherwise.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a character must not end the command.

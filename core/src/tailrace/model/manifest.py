@@ -16,6 +16,8 @@ from tailrace.model.request import CompressionLevel, CredentialMode
 SCHEMA_VERSION = 1
 """Version of the manifest's own shape; raised when a reader of the old shape would misread the new one."""
 
+_MOST = 2**63
+
 
 @attrs.frozen
 class ColumnRecord:
@@ -181,7 +183,13 @@ def decode_manifest(content: bytes) -> Manifest:
         IntegrityError: It is not JSON, not a manifest, or of a newer schema version.
     """
     try:
-        value = json.loads(content, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(
+            content,
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_countable,
+        )
     except (ValueError, RecursionError) as error:
         message = "The manifest is not valid JSON."
         raise IntegrityError(message, hint="It was changed or damaged: export again.") from error
@@ -206,6 +214,12 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(number: str) -> float:
     value = float(number)
     return value if math.isfinite(value) else _refuse(number)
+
+
+def _countable(number: str) -> int:
+    value = int(number)
+    # Nothing has so many bytes or rows, and arithmetic with it would fail somewhere else.
+    return value if abs(value) < _MOST else _refuse(number[:20])
 
 
 def _refuse(constant: str) -> NoReturn:

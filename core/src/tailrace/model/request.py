@@ -32,9 +32,11 @@ _MOST_ROWS = 2**32 - 2
 """polars counts rows in 32 bits."""
 
 
-def _not_negative(_instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
+def _row_count(_instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
     if value is not None and value < 0:
         raise RequestError(f"{attribute.name} is 0 or more")
+    if value is not None and value > _MOST_ROWS:
+        raise RequestError(f"{attribute.name} is at most {_MOST_ROWS:,}")
 
 
 @attrs.frozen
@@ -87,7 +89,7 @@ class ExportRequest:
     until: str | None = None
     time_zone: str | None = None
     sort: tuple[str, ...] = ()
-    limit: int | None = attrs.field(default=None, validator=_not_negative)
+    limit: int | None = attrs.field(default=None, validator=_row_count)
     credentials: CredentialMode = CredentialMode.SANITIZED
     compress: bool = True
     compress_level: CompressionLevel = attrs.field(default=6, validator=_level)

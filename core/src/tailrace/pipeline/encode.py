@@ -1,4 +1,4 @@
-"""Where formats write: bytes are digested, compressed in parallel and put on disk on the way.
+"""Where formats write: bytes are compressed in parallel and put on disk on the way.
 
 Compressed output is one ordinary gzip member (RFC 1952) without a clock in its header. Its deflate stream is cut into
 blocks of a mebibyte that know nothing of each other: several threads compress them, and several threads read them back,
@@ -39,8 +39,8 @@ class Encoded:
         plain_size: Bytes before compression.
         plain_crc32: Their CRC-32, the witness for re-reading.
         size: Bytes in the file.
-        digests: SHA-256 of the plain bytes and of the bytes in the file, hexadecimal. None for a file that is not
-            compressed: there it would cost a third of the export, and re-reading, which has a core to spare, takes it.
+        sha256: SHA-256 of the bytes in the file, hexadecimal; None for a file that is not compressed. The digest of the
+            plain bytes would cost a fifth of the export: it is taken when they are read back, with a core to spare.
         compressed: Whether the file is gzip.
         blocks: Length in the file of each deflate block; empty when not compressed.
     """
@@ -48,7 +48,7 @@ class Encoded:
     plain_size: int
     plain_crc32: int
     size: int
-    digests: tuple[str, str] | None
+    sha256: str | None
     compressed: bool
     blocks: tuple[int, ...] = attrs.field(repr=False)
 
@@ -103,15 +103,12 @@ class Encoder:
         self._deflate = None if level is None else deflater(level)
         self._lock = threading.Lock()
         self._buffer = bytearray()
-        self._pending: deque[tuple[int, Future[Any]]] = deque()
+        self._pending: deque[tuple[int, Future[bytes]]] = deque()
         self._pending_size = 0
-        self._plain_digest = hashlib.sha256()
         self._digest = hashlib.sha256()
         self._plain_size = self._size = self._crc = 0
         self._blocks: list[int] = []
         self._workers = ThreadPoolExecutor(threads or min(os.cpu_count() or 1, 4), "tailrace-deflate")
-        # One thread, so that the updates stay in order.
-        self._hasher = ThreadPoolExecutor(1, "tailrace-digest")
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +120,6 @@ class Encoder:
             # What a format left running must not write on: by then the descriptor may be another file's.
             self.failure = self.failure or error or ValueError("The file is closed.")
         self._workers.shutdown(wait=True, cancel_futures=True)
-        self._hasher.shutdown(wait=True, cancel_futures=True)
 
     def write(self, data: Any, /) -> int:
         """Take bytes, in order.
@@ -133,6 +129,8 @@ class Encoder:
             DeadlineError: Its time is up.
             StorageError: The file cannot be written.
         """
+        # What is no bytes at all is the caller's mistake, and no failure of the file.
+        size = memoryview(data).nbytes
         with self._lock:
             if self.failure is not None:
                 raise self.failure
@@ -142,7 +140,7 @@ class Encoder:
             except BaseException as error:
                 self.failure = error
                 raise
-        return memoryview(data).nbytes
+        return size
 
     def flush(self) -> None:
         """Do nothing; polars' sinks call it."""
@@ -161,7 +159,7 @@ class Encoder:
                 plain_size=self._plain_size,
                 plain_crc32=self._crc,
                 size=self._size,
-                digests=None if self._deflate is None else (self._plain_digest.hexdigest(), self._digest.hexdigest()),
+                sha256=None if self._deflate is None else self._digest.hexdigest(),
                 compressed=self._deflate is not None,
                 blocks=tuple(self._blocks),
             )
@@ -204,25 +202,19 @@ class Encoder:
     def _submit(self, block: Buffer) -> None:
         if self._deflate is None:  # pragma: no cover - callers have checked; this tells the type checker
             return
-        digested = self._hasher.submit(self._plain_digest.update, block)
-        self._wait_in_line(len(block), self._workers.submit(self._deflate, block))
-        self._wait_in_line(0, digested)
-
-    def _wait_in_line(self, size: int, future: "Future[Any]") -> None:
-        self._pending.append((size, future))
-        self._pending_size += size
+        self._pending.append((len(block), self._workers.submit(self._deflate, block)))
+        self._pending_size += len(block)
         while self._pending_size > _PENDING:
             self._settle_oldest()
 
     def _settle_oldest(self) -> None:
         size, future = self._pending.popleft()
-        self._pending_size -= size
         piece = future.result()
-        if piece is not None:
-            if not self._size:
-                self._emit(GZIP_HEADER)
-            self._blocks.append(len(piece))
-            self._emit(piece)
+        self._pending_size -= size
+        if not self._size:
+            self._emit(GZIP_HEADER)
+        self._blocks.append(len(piece))
+        self._emit(piece)
 
     def _emit(self, content: bytes) -> None:
         self._put(content)

@@ -33,6 +33,7 @@ from tailrace.pipeline.staging import staged_file, sweep
 from tailrace.pipeline.storage import storage_error, storage_errors
 from tailrace.pipeline.transform import counted
 from tailrace.plugins.kinds import DeliverCall, OutgoingTable, Parcel, RereadCall, StagingCall, WriteCall
+from tailrace.reading.userinfo import redacted
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +248,17 @@ def _prove(job: Job, draft: Draft, context: Context) -> Proven:
     counts = {
         table.name: _counts(job, table, draft.written[table.name], found.get(table.name, -1)) for table in draft.tables
     }
+    notes = (*draft.notes, *(_left_out(table) for table in draft.tables if table.bad_rows.count))
+    draft = attrs.evolve(draft, notes=notes)
     return Proven(**attrs.asdict(draft, recurse=False), counts=counts, digests=reread.digests)
+
+
+def _left_out(table: Table) -> str:
+    count, listed = table.bad_rows.count, len(table.bad_rows.examples)
+    if count == 1:
+        return f"1 row of table {table.name} could not be read and was left out; the manifest says which."
+    which = "which" if listed == count else f"the first {listed}"
+    return f"{count:,} rows of table {table.name} could not be read and were left out; the manifest says {which}."
 
 
 def _counts(job: Job, table: Table, written: int, reread: int) -> RowCounts:
@@ -272,10 +283,15 @@ def _deliver(
     job: Job, proven: Proven, manifest: Manifest, context: Context, *, earlier: Sequence[Artifact]
 ) -> Artifact:
     receipts: list[Receipt] = []
+    delivered = frozenset(receipt.path for artifact in earlier for receipt in artifact.receipts if receipt.path)
     for destination in job.destinations:
         name = destination.plugin.name
         call = DeliverCall(
-            Parcel(proven.path, manifest, job.fields(proven.name)), destination.target, destination.options, context
+            Parcel(proven.path, manifest, job.fields(proven.name)),
+            destination.target,
+            destination.options,
+            context,
+            delivered,
         )
         try:
             context.check()
@@ -284,6 +300,9 @@ def _deliver(
                 if not isinstance(receipt, Receipt):
                     message = f"Sink {name} returned {type(receipt).__name__} instead of a receipt."
                     raise PluginContractError(name, message, hint=REPORT_IT)
+            # The sink's own words: an address to which it delivers may hold a password.
+            place = receipt.place if receipt.path else redacted(receipt.place)
+            receipt = attrs.evolve(receipt, place=place, error=redacted(receipt.error))
         except TailraceError as error:
             # With one sink and nothing delivered so far, there is nobody else to serve: its error is the export's.
             if len(job.destinations) == 1 and not earlier:

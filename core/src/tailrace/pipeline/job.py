@@ -22,6 +22,7 @@ from tailrace.pipeline.routing import Owner, deal
 from tailrace.pipeline.transform import Selection
 from tailrace.plugins.kinds import FileLayout, Format, Sink, Source, SourceCall
 from tailrace.plugins.registry import LoadedPlugin, Registry
+from tailrace.reading.userinfo import redacted
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +195,7 @@ class Job:
                 {"name": table.name, "columns": unstructure(column_records(frame.collect_schema(), columns))}
             )
         request = unstructure(self.request)
+        request["where"] = [redacted(text) for text in self.request.where]
         keys = ("columns", "where", "since", "until", "time_zone", "sort", "limit")
         return {
             "schema_version": SCHEMA_VERSION,
@@ -212,6 +214,8 @@ def _options(owner: Owner, given: Mapping[str, Any]) -> Any:
 
 
 def _check_dataset(dataset: object, source: str) -> None:
+    import polars as pl
+
     if not isinstance(dataset, Dataset):
         message = f"Source {source} opened {type(dataset).__name__} instead of a Dataset."
         raise PluginContractError(source, message, hint=REPORT_IT)
@@ -219,7 +223,15 @@ def _check_dataset(dataset: object, source: str) -> None:
         message = f"Source {source} offers no table."
         raise SourceError(message, hint="Check what --from points at.")
     for table in dataset.tables:
+        if not isinstance(table, Table) or not isinstance(table.frame, pl.LazyFrame):
+            what = type(table.frame if isinstance(table, Table) else table).__name__
+            message = f"Source {source} offers {what} instead of a Table with a LazyFrame."
+            raise PluginContractError(source, message, hint=REPORT_IT)
         declared, actual = [column.name for column in table.columns], list(table.frame.collect_schema())
         if declared != actual:
             message = f"Source {source} describes columns {declared} of table {table.name}, and delivers {actual}."
             raise PluginContractError(source, message, hint=REPORT_IT)
+    names = [table.name for table in dataset.tables]
+    if len(set(names)) < len(names):
+        message = f"Source {source} offers several tables of one name: {', '.join(names)}."
+        raise PluginContractError(source, message, hint=REPORT_IT)

@@ -12,6 +12,8 @@ from tailrace.model.errors import IntegrityError
 from tailrace.pipeline.encode import BLOCK_SIZE, GZIP_HEADER, Encoded
 
 _CHUNK = 1 << 20
+_AHEAD = 4
+"""Blocks that may wait to be digested."""
 _HINT = "The file or the disk is damaged: export again."
 
 
@@ -28,21 +30,20 @@ class Reread:
         self._path = path
         self._encoded = encoded
         self._context = context
-        self._digests = encoded.digests
-        self._finished = False
+        self._plain_sha256 = ""
 
     @property
     def finished(self) -> bool:
         """Whether all blocks were taken, and are what was written."""
-        return self._finished
+        return bool(self._plain_sha256)
 
     @property
     def digests(self) -> tuple[str, str]:
         """SHA-256 of the plain bytes and of the bytes in the file, hexadecimal; known when all blocks were taken."""
-        if self._digests is None:
+        if not self._plain_sha256:
             message = "The file was not read to its end."
             raise IntegrityError(message, hint=_HINT)
-        return self._digests
+        return self._plain_sha256, self._encoded.sha256 or self._plain_sha256
 
     def blocks(self) -> Iterator[bytes]:
         """The plain bytes, in order.
@@ -52,28 +53,27 @@ class Reread:
         """
         from isal import isal_zlib
 
-        size, crc = 0, 0
-        for block in self._deflated() if self._encoded.compressed else self._stored():
-            size += len(block)
-            crc = isal_zlib.crc32(block, crc)
-            yield block
+        size, crc, digest = 0, 0, hashlib.sha256()
+        waiting: deque[Future[None]] = deque()
+        # Digesting goes on in a thread of its own while the caller counts; one thread, so that it stays in order.
+        with ThreadPoolExecutor(1, "tailrace-digest") as pool:
+            for block in self._deflated() if self._encoded.compressed else self._stored():
+                size += len(block)
+                crc = isal_zlib.crc32(block, crc)
+                waiting.append(pool.submit(digest.update, block))
+                yield block
+                if len(waiting) > _AHEAD:
+                    waiting.popleft().result()
         if (size, crc) != (self._encoded.plain_size, self._encoded.plain_crc32):
             message = f"The file reads back as {size} bytes that are not the {self._encoded.plain_size} written."
             raise IntegrityError(message, hint=_HINT)
-        self._finished = True
+        self._plain_sha256 = digest.hexdigest()
 
     def _stored(self) -> Iterator[bytes]:
-        digest = hashlib.sha256()
-        # Digesting goes on in a thread of its own while the caller counts.
-        with self._path.open("rb", buffering=0) as file, ThreadPoolExecutor(1, "tailrace-digest") as pool:
-            waiting: deque[Future[None]] = deque()
+        with self._path.open("rb", buffering=0) as file:
             while chunk := file.read(4 * _CHUNK):
                 self._context.check()
-                waiting.append(pool.submit(digest.update, chunk))
                 yield chunk
-                if len(waiting) > 2:  # noqa: PLR2004 - enough to keep the thread busy
-                    waiting.popleft().result()
-        self._digests = (digest.hexdigest(), digest.hexdigest())
 
     def _deflated(self) -> Iterator[bytes]:
         """Inflate block by block in several threads: the encoder's blocks do not refer to each other."""
@@ -92,7 +92,7 @@ class Reread:
             while waiting:
                 yield waiting.popleft().result()
             digest.update(file.read())
-        if digest.hexdigest() != self.digests[1]:
+        if digest.hexdigest() != self._encoded.sha256:
             message = "The file is not on disk as it was written."
             raise IntegrityError(message, hint=_HINT)
 

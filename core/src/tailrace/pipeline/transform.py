@@ -18,6 +18,7 @@ from tailrace.model.request import ExportRequest, TimeRange
 from tailrace.pipeline import expressions
 from tailrace.pipeline.exact import exactly
 from tailrace.pipeline.moments import beside, moment_of, range_of, zone
+from tailrace.reading.userinfo import redacted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,10 +98,10 @@ class Selection:
         for text, names in filters.items():
             fitting = [name for name, columns in schemas.items() if names <= columns]
             if not fitting:
-                message = f"No single table has all columns of the filter {text!r}."
+                message = f"No single table has all columns of the filter {redacted(text)!r}."
                 raise RequestError(message, hint="Filter with columns of one table.")
             if len(fitting) < len(tables):
-                notes.append(f"The filter {text!r} applies to {', '.join(fitting)} only.")
+                notes.append(f"The filter {redacted(text)!r} applies to {', '.join(fitting)} only.")
         for name, columns in schemas.items():
             if self.columns and not any(old in columns for _new, old in self.columns):
                 notes.append(f"None of the columns asked for is in {name}: all of its columns are kept.")

@@ -1,5 +1,6 @@
 """Checking a finished export again, any time later, and saying what is inside."""
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,10 @@ def inspect(path: Path) -> Inspection:
     file = path.with_name(name)
     beside = manifest_path(file)
     try:
-        if beside.stat().st_size > _LARGEST_MANIFEST:
+        status = beside.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _not_regular(beside)
+        if status.st_size > _LARGEST_MANIFEST:
             message = f"{beside} is too large to be a manifest."
             raise IntegrityError(message, hint="It was changed or damaged: export again.")
         content = beside.read_bytes()
@@ -106,6 +110,8 @@ def verify(path: Path, *, registry: Registry, context: Context) -> Verification:
     if not inspection.present:
         message = f"{file} does not exist, only its manifest does."
         raise SourceError(message, hint="Put the file beside its manifest.")
+    if not file.is_file():
+        raise _not_regular(file)
     record = manifest.file
     context.phase("verifying", total_rows=None)
     reader = FileReader(file, compressed=record.compression is not None, context=context)
@@ -140,6 +146,11 @@ def verify(path: Path, *, registry: Registry, context: Context) -> Verification:
             Check("plain digest", reader.plain_sha256 == record.plain_sha256, f"SHA-256 {reader.plain_sha256}"),
         ]
     return Verification(file, manifest, (*checks, *rows))
+
+
+def _not_regular(path: Path) -> SourceError:
+    # Opening a pipe would wait for its writer, without an end.
+    return SourceError(f"{path} is not a regular file.", hint="Name the exported file, or its manifest.")
 
 
 def _rows(manifest: Manifest, blocks: Iterator[bytes], registry: Registry) -> tuple[Check, ...]:

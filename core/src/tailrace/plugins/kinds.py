@@ -52,15 +52,17 @@ class SourceCall:
 
 @runtime_checkable
 class Source(Protocol):
-    """Reads data from somewhere.
+    """Reads data from somewhere."""
 
-    Attributes:
-        summary: One sentence for ``tailrace plugins list``.
-        options_type: attrs class of its options.
-    """
+    @property
+    def summary(self) -> str:
+        """One sentence for ``tailrace plugins list``; a plain attribute will do."""
+        ...
 
-    summary: str
-    options_type: type
+    @property
+    def options_type(self) -> type:
+        """The attrs class of its options; a plain attribute will do."""
+        ...
 
     def open(self, call: SourceCall) -> AbstractContextManager[Dataset]:
         """Open one consistent snapshot; it stays readable until the context manager is left.
@@ -108,7 +110,7 @@ class OutgoingTable:
 
 
 class ByteWriter(Protocol):
-    """Where a format writes: takes bytes in order, digests and compresses them on the way."""
+    """Where a format writes: takes bytes in order, and compresses them on the way."""
 
     def write(self, data: Any, /) -> int:
         """Take bytes; raises when the export was cancelled, or the disk is full."""
@@ -162,15 +164,17 @@ class RereadCall:
 
 @runtime_checkable
 class Format(Protocol):
-    """Writes tables (or a report) as bytes.
+    """Writes tables (or a report) as bytes."""
 
-    Attributes:
-        summary: One sentence for ``tailrace plugins list``.
-        options_type: attrs class of its options.
-    """
+    @property
+    def summary(self) -> str:
+        """One sentence for ``tailrace plugins list``; a plain attribute will do."""
+        ...
 
-    summary: str
-    options_type: type
+    @property
+    def options_type(self) -> type:
+        """The attrs class of its options; a plain attribute will do."""
+        ...
 
     def layout(self, options: Any) -> FileLayout:
         """How files look with these options."""
@@ -222,25 +226,29 @@ class DeliverCall:
         target: What the user wrote behind ``--to NAME:``; None for the sink's default.
         options: Instance of the sink's ``options_type``.
         context: Progress, cancellation, deadline.
+        delivered: Other files of this export on this machine, which must not be replaced, whatever the options say.
     """
 
     parcel: Parcel
     target: str | None
     options: Any
     context: Context = attrs.field(repr=False)
+    delivered: frozenset[Path] = frozenset()
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Takes a finished file somewhere: one attempt per call, and it says how it went.
+    """Takes a finished file somewhere: one attempt per call, and it says how it went."""
 
-    Attributes:
-        summary: One sentence for ``tailrace plugins list``.
-        options_type: attrs class of its options.
-    """
+    @property
+    def summary(self) -> str:
+        """One sentence for ``tailrace plugins list``; a plain attribute will do."""
+        ...
 
-    summary: str
-    options_type: type
+    @property
+    def options_type(self) -> type:
+        """The attrs class of its options; a plain attribute will do."""
+        ...
 
     def staging(self, call: StagingCall) -> Path | None:
         """Folder in which the engine should make the file, so that delivering it is a rename; None for anywhere.

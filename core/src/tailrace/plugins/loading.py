@@ -189,8 +189,11 @@ def _breach(offered: object, kind: str) -> str:
 
 
 def _members(contract: type) -> set[str]:
-    methods = {name for name, value in vars(contract).items() if inspect.isfunction(value) and name[0] != "_"}
-    return methods | set(inspect.get_annotations(contract))
+    return {
+        name
+        for name, value in vars(contract).items()
+        if name[0] != "_" and (inspect.isfunction(value) or isinstance(value, property))
+    }
 
 
 def _article(name: str) -> str:

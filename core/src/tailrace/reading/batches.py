@@ -8,6 +8,9 @@ from tailrace.model.context import Context
 if TYPE_CHECKING:
     import polars as pl
 
+_ROWS_TOGETHER = 8192
+"""Rows that polars is given at once: it reads a number of batches ahead of a slow sink, however large they are."""
+
 
 def lazy_frame(
     schema: "Mapping[str, pl.DataType]",
@@ -45,7 +48,8 @@ def lazy_frame(
             if remaining is not None:
                 frame = frame.head(remaining)
                 remaining -= frame.height
-            yield frame
+            # Empty frames too: polars stops reading between two of them.
+            yield from frame.iter_slices(_ROWS_TOGETHER) if frame.height else (frame,)
             if remaining == 0:
                 return
             context.check()

@@ -46,7 +46,7 @@ class DiskSink:
         A name that holds the time of the export gets ``-2``, ``-3`` … where it is taken.
 
         Raises:
-            AlreadyExistsError: A constant name is taken.
+            AlreadyExistsError: A constant name is taken, or another file of this export has it.
             NotAllowedError: The name is taken by a link, folder or device.
             NoSpaceError: The disk is full.
             StorageError: Anything else that the file system refuses.
@@ -56,6 +56,11 @@ class DiskSink:
         name = file_name(options.filename, parcel.fields)
         folder = _folder(call.target, options, parcel.fields)
         for target in _candidates(folder, name, options, parcel.fields):
+            if target in call.delivered:
+                raise AlreadyExistsError(
+                    f"{target} is another file of this export.",
+                    hint="It makes one file per table: put {source} into the file's name.",
+                )
             if _is_taken(target, parcel.path, options):
                 continue
             try:

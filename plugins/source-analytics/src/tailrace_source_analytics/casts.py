@@ -84,9 +84,10 @@ def cast_batch(batch: pl.DataFrame, casts: Sequence[Cast], rejects: Rejects) -> 
     found: list[BadRow] = []
     converted = []
     for cast in casts:
-        values = batch[cast.column]
-        result = cast.convert(values).alias(cast.column)
-        converted.append(result)
+        # Methods of a series go by its name, which polars takes for a pattern where it is ``*`` or ``^…$``.
+        values = batch[cast.column].alias("")
+        result = cast.convert(values)
+        converted.append(result.alias(cast.column))
         if result.null_count() == values.null_count():
             continue
         fits = result.is_not_null() | values.is_null()

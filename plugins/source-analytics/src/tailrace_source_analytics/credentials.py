@@ -15,15 +15,28 @@ import attrs
 import polars as pl
 
 from tailrace import CredentialMode, NotAllowedError, without_userinfo
-from tailrace_source_analytics.log import is_text
+from tailrace_source_analytics.log import exactly, is_text
 
 _CREDENTIAL_NAME = (
-    r"(?:\w+[_-])?(?:user[_-]?name|user|login|passwd|password|passphrase|pwd|(?:proxy[_-])?auth(?:orization)?|token|"
+    r"(?:\w+[_-])?(?:user[_-]?name|user|login|pass(?:wd|word|phrase)?|pwd|(?:proxy[_-])?auth(?:orization)?|token|"
     r"api[_-]?key|secret|credentials?|cookie|session[_-]?key|private[_-]?key|rfc931)(?:[_-](?:encrypted|enc|hash|value))?"
 )
 _CREDENTIAL = re.compile(_CREDENTIAL_NAME, re.IGNORECASE)
-_JSON_VALUE = r'("(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\[\]]*\]|[^,}\]\s]+)'
-_JSON_CREDENTIAL = rf'(?i)"({_CREDENTIAL_NAME})"\s*:\s*{_JSON_VALUE}'
+_JSON_TEXT = r'"(?:[^"\\]|\\.)*"'
+_JSON_DEPTH = 4
+
+
+def _json_value(depth: int) -> str:
+    """A pattern for a JSON value; what is nested deeper than that is taken up to the end: in doubt too much."""
+    if depth == 0:
+        return r"(?s:[\[{].*)"
+    inner = rf'(?:[^"\[\]{{}}]|{_JSON_TEXT}|{_json_value(depth - 1)})*'
+    return rf"(?:\{{{inner}\}}|\[{inner}\])"
+
+
+_JSON_CREDENTIAL = (
+    rf'(?i)"({_CREDENTIAL_NAME})"\s*:\s*(?:{_JSON_TEXT}|{_json_value(_JSON_DEPTH)}|{_json_value(0)}|[^,}}\]\s]+)'
+)
 
 
 _NO_ADDRESS = frozenset({"http_method", "method", "http_version", "user_agent", "content_type"})
@@ -76,7 +89,7 @@ def without_credentials(
                 else _referenced(name, reference)
             )
         elif is_text(dtype) and name not in _NO_ADDRESS:
-            text = pl.col(name).cast(pl.String) if dtype != pl.String else pl.col(name)
+            text = exactly(name).cast(pl.String) if dtype != pl.String else exactly(name)
             if name in nested:
                 text = text.str.replace_all(_JSON_CREDENTIAL, '"${1}": null')
             changes.append(without_userinfo(text).alias(name))
@@ -98,7 +111,7 @@ class Ids:
 
     def __call__(self, values: pl.Series) -> pl.Series:
         """The ids of some values; null stays null."""
-        text = values.cast(pl.String)
+        text = values.alias("").cast(pl.String)
         distinct = text.drop_nulls().unique()
         for value in distinct:
             if value not in self._known:
@@ -107,4 +120,4 @@ class Ids:
 
 
 def _referenced(name: str, reference: Callable[..., str]) -> pl.Expr:
-    return pl.col(name).map_batches(Ids(name, reference), return_dtype=pl.String, is_elementwise=True)
+    return exactly(name).map_batches(Ids(name, reference), return_dtype=pl.String, is_elementwise=True)

@@ -10,7 +10,7 @@ from tailrace import BadRows, Column, Meaning, OptionError, SourceCall, SourceEr
 from tailrace_source_analytics.canonical import CANONICAL, TYPES, guess, may_be_time
 from tailrace_source_analytics.casts import Cast, apply_casts, cast_batch, cast_for, text_cast
 from tailrace_source_analytics.credentials import is_secret, without_credentials
-from tailrace_source_analytics.log import ROW, Log
+from tailrace_source_analytics.log import ROW, Log, exactly
 from tailrace_source_analytics.options import AnalyticsOptions
 from tailrace_source_analytics.rejects import Rejects
 from tailrace_source_analytics.times import TimeReading, UnreadableTimesError, read_times
@@ -84,7 +84,12 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects) -> tuple[Table, list
     notes += said
     casts, native = _conversions(schema, names, time, reading, notes)
     final = [names.get(name, name) for name in schema]
-    secrets = [name for name in final if name not in CANONICAL and is_secret(name)]
+    # A flag such as has_password is no credential.
+    secrets = [
+        name
+        for name, dtype in zip(final, schema.dtypes(), strict=True)
+        if name not in CANONICAL and is_secret(name) and dtype != pl.Boolean
+    ]
     if secrets:
         done = "emptied" if call.credentials == "sanitized" else "replaced by ids"
         notes.append(f"credentials, {done}: " + ", ".join(secrets))
@@ -177,7 +182,7 @@ def _conversions(
                 how = reading.said.partition(": ")[2]
                 casts.append(Cast(column, reading.dtype, reading.convert, f"it is no time ({how})"))
         elif dtype == pl.Null:
-            native.append(pl.col(column).cast(wanted or pl.String()))
+            native.append(exactly(column).cast(wanted or pl.String()))
         elif dtype == pl.Binary:
             casts.append(text_cast(column))
             notes.append(f"{column}: bytes, read as UTF-8 text")
@@ -190,11 +195,11 @@ def _conversions(
 
 
 def _native(column: str, dtype: pl.DataType, reading: TimeReading) -> list[pl.Expr]:
-    return [] if reading.native is None or dtype == reading.dtype else [reading.native(pl.col(column))]
+    return [] if reading.native is None or dtype == reading.dtype else [reading.native(exactly(column))]
 
 
 def _json_text(column: str, dtype: pl.DataType) -> pl.Expr:
-    value = pl.col(column)
+    value = exactly(column)
     if dtype == pl.Struct:
         text = value.struct.json_encode()
     else:

@@ -1,13 +1,17 @@
 """What a location says: a database, a file or a folder."""
 
+import re
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import attrs
 
 from tailrace import RequestError
 from tailrace_source_analytics.options import AnalyticsOptions
+
+_CONNINFO = re.compile(r"(^|\s)(password|host|dbname|user)\s*=\s*\S", re.IGNORECASE)
+"""What libpq takes beside URIs: ``host=… password=…``."""
 
 _EXAMPLES = (
     "Write sqlite:///path/to.db?table=t, postgresql://host/database?table=t, or a path to a file or folder "
@@ -53,7 +57,12 @@ def read_location(location: str, options: AnalyticsOptions) -> PostgresPlace | F
     Raises:
         RequestError: It cannot be read; no part of it is repeated that could be a password.
     """
+    if not location:
+        raise RequestError("No location was given.", hint=_EXAMPLES)
     scheme, separator, _rest = location.partition("://")
+    if not separator and _CONNINFO.search(location):
+        message = "The location is a list of connection parameters, which cannot be read."
+        raise RequestError(message, hint="Write postgresql://user@host:5432/database?table=t.")
     if not separator or not scheme.replace("+", "").replace(".", "").replace("-", "").isalnum():
         return FilePlace(Path(location), options.table)
     scheme = scheme.lower().partition("+")[0]
@@ -74,7 +83,9 @@ def _postgres(location: str, options: AnalyticsOptions) -> PostgresPlace:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     tables = [value for key, value in pairs if key == "table"]
     rest = [(key, value) for key, value in pairs if key != "table"]
-    uri = parts._replace(scheme="postgresql", query=urlencode(rest)).geturl()
+    # Not geturl(), which drops the slashes of an address without a host; and libpq does not read + as a space.
+    query = urlencode(rest, quote_via=quote)
+    uri = f"postgresql://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")
     return PostgresPlace(uri, _one_table(tables, options))
 
 

@@ -4,9 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import polars as pl
+import polars.selectors as cs
 
 ROW = "\x00row"
 """Name of the column that numbers rows from 1 on; no column of the data can be called so."""
+
+
+def exactly(name: str) -> pl.Expr:
+    """The column of exactly that name; ``pl.col`` reads ``*`` and ``^…$`` as patterns for several."""
+    return cs.by_name(name).as_expr()
 
 
 def is_text(dtype: pl.DataType) -> bool:

@@ -1,7 +1,9 @@
 """Parquet files: scanned by polars as they are, so that filters and columns are pushed down into them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
@@ -52,11 +54,17 @@ def _scan(files: Sequence[DataFile], added: Sequence[pl.Series]) -> pl.LazyFrame
 
 
 def _schema(file: DataFile) -> pl.Schema:
+    with read_errors(file.path), _sound(file.path):
+        return pl.scan_parquet(file.path, hive_partitioning=False, glob=False).collect_schema()
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Turn what polars says about Parquet files that are not as they should be into one clear message."""
     try:
-        with read_errors(file.path):
-            return pl.scan_parquet(file.path, hive_partitioning=False, glob=False).collect_schema()
+        yield
     except pl.exceptions.PolarsError:
-        message = f"{file.path} is a damaged or cut off Parquet file."
+        message = f"{path} is a damaged or cut off Parquet file."
         raise SourceError(
             message, hint="Copy it again from where it comes from; its end holds what is needed to read it."
         ) from None
@@ -87,8 +95,9 @@ def _count(files: Sequence[DataFile]) -> int:
 
 def _sample(files: Sequence[DataFile], frame: pl.LazyFrame, n: int) -> pl.DataFrame:
     rows = _count(files)
-    if rows <= n:
-        return frame.collect()
-    part = max(n // _PLACES, 1)
-    places = {rows * place // _PLACES for place in range(_PLACES)}
-    return pl.concat(pl.collect_all([frame.slice(place, part) for place in sorted(places)])).head(n)
+    with _sound(files[0].path if len(files) == 1 else files[0].path.parent):
+        if rows <= n:
+            return frame.collect()
+        part = max(n // _PLACES, 1)
+        places = {rows * place // _PLACES for place in range(_PLACES)}
+        return pl.concat(pl.collect_all([frame.slice(place, part) for place in sorted(places)])).head(n)

@@ -17,7 +17,7 @@ from polars.io.plugins import register_io_source
 
 from tailrace import BadRow, BadRows, Context
 from tailrace_source_analytics.files import DataFile, read_errors
-from tailrace_source_analytics.log import ROW, Log
+from tailrace_source_analytics.log import ROW, Log, exactly
 from tailrace_source_analytics.rejects import Rejects
 
 Result = TypeVar("Result")
@@ -201,7 +201,7 @@ class TextFiles:
                 left = None if left is None else left - frame.height
                 if predicate is not None:
                     frame = frame.filter(predicate)
-                yield frame if columns is None else frame.select(columns)
+                yield frame if columns is None else frame.select(map(exactly, columns))
                 if left == 0:
                     return
 

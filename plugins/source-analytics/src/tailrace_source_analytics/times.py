@@ -85,7 +85,7 @@ def read_times(column: str, dtype: pl.DataType, sample: pl.Series, options: Anal
             f"{column}: dates, read as midnight UTC",
             lambda expr: expr.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
         )
-    sample = sample.drop_nulls()
+    sample = sample.alias("").drop_nulls()
     if dtype == pl.Null or ((dtype.is_numeric() or is_text(dtype)) and sample.is_empty()):
         return _nothing_seen(column, dtype, options)
     if dtype.is_numeric():

@@ -41,12 +41,12 @@ def read_list(text: str, scheme: str, unreadable: Unreadable) -> StoredPool:
         reason=pl.when(pl.col("line").str.contains(r"\s"))
         .then(pl.lit("it holds blanks"))
         .when(pl.col("bare") & pl.col("line").str.contains("@", literal=True))
-        .then(pl.lit("it has a login but no scheme; write scheme://user:password@host:port"))
+        .then(pl.lit("it has a login but no scheme: write http://, or another scheme, before the login"))
         .when(pl.col("bare") & ~pl.col("line").str.contains(_HOST_AND_PORT))
         .then(
             pl.lit(
                 "it is neither host:port nor a URL, and guessing which part is what could be wrong; "
-                "write scheme://user:password@host:port, and IPv6 in brackets"
+                "write it as a URL with its scheme, and IPv6 in brackets"
             )
         )
         .when(~pl.col("scheme").is_in(SCHEMES))
