@@ -1,3 +1,4 @@
+import errno
 import io
 import re
 
@@ -128,4 +129,25 @@ def test_each_terminal_gets_the_display_that_suits_it() -> None:
     quiet.close()
     bar = display_for(Terminal(out, Screen(), environ={}))
     assert isinstance(bar, Bar)
+    bar.close()
+
+
+class Unplugged(Screen):
+    """A terminal that hangs up after its first lines."""
+
+    gone = False
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+
+def test_a_terminal_that_hangs_up_stops_nothing() -> None:
+    screen = Unplugged()
+    bar = Bar(Terminal(io.StringIO(), screen, environ={}))
+    bar.report(at(1, 1))
+    screen.gone = True
+    bar.refresh()
+    bar.terminal.message("still there?")
     bar.close()

@@ -44,7 +44,7 @@ def test_what_the_work_raises_arrives_here_even_system_exit() -> None:
         assert caught.value is error
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_asks_the_work_to_stop_and_tells_it_once(number: int) -> None:
     stop, told, before = threading.Event(), [], signal.getsignal(number)
 
@@ -57,6 +57,17 @@ def test_the_first_signal_asks_the_work_to_stop_and_tells_it_once(number: int) -
     assert watch(work, cancel=stop.set, stopping=lambda: told.append(1)) == "stopped"
     assert told == [1]
     assert signal.getsignal(number) is before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    cancelled: list[int] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert watch(lambda: os.kill(os.getpid(), signal.SIGHUP), cancel=lambda: cancelled.append(1)) is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert cancelled == []
 
 
 def test_the_second_signal_aborts() -> None:

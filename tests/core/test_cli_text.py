@@ -1,5 +1,6 @@
 """Numbers, tables and paragraphs as the command line shows them."""
 
+import errno
 import io
 import json
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ import pytest
 from tailrace.cli.layout import Styled, ansi, paragraph, plain, table
 from tailrace.cli.quantities import counted, deviation, size, span
 from tailrace.cli.terminal import Terminal
-from tailrace.model.errors import BadRowError, ExpressionError, PluginLoadError, UnknownNameError
+from tailrace.model.errors import BadRowError, ExpressionError, PluginLoadError, StorageError, UnknownNameError
 
 
 @pytest.mark.parametrize(
@@ -255,6 +256,47 @@ def test_a_reader_who_has_gone_is_no_error() -> None:
     shown.line("two")
     shown.message("three")
     shown.document({})
+
+
+class Full(io.StringIO):
+    """A file on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+def test_a_result_that_cannot_be_written_is_an_error_told_elsewhere() -> None:
+    err = io.StringIO()
+    shown = Terminal(Full(), err, json=True)
+    with pytest.raises(StorageError) as caught:
+        shown.document({})
+    assert caught.value.message == "The result cannot be written to standard output: No space left on device."
+    shown.failure(caught.value)
+    assert err.getvalue().startswith("error: The result cannot be written to standard output:")
+    again = io.StringIO()
+    Terminal(Full(), again, json=True).failure(ValueError("x"))
+    assert again.getvalue().startswith("error: Something unexpected happened: ValueError.")
+
+
+def test_messages_that_cannot_be_written_stop_nothing() -> None:
+    shown = Terminal(io.StringIO(), Full())
+    shown.message("one")
+    shown.failure(ValueError("x"))
+
+
+def test_control_characters_are_shown_and_not_obeyed() -> None:
+    shown, out, err = terminal()
+    evil = "a\x1b[2Jb\x07\r\x9b\u202ec"
+    seen = r"a\x1b[2Jb\x07\r\x9b\u202ec"
+    shown.line(evil)
+    shown.text(evil)
+    shown.table((), [(evil, "x")])
+    shown.message(evil)
+    assert out.getvalue() == f"{seen}\n{seen}\n{seen}  x\n"
+    assert err.getvalue() == f"{seen}\n"
 
 
 def test_results_are_never_wider_than_a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -917,3 +917,57 @@ def managers(call: Any, tables: Any) -> AbstractContextManager[Dataset]:
 def test_sources_may_use_any_context_manager(bench: Any) -> None:
     spoil(bench, "open", lambda call: managers(call, bench.source.tables))
     assert bench.export().notes == ("memory://",)
+
+
+def test_secrets_in_filters_stay_out_of_what_formats_embed_and_of_notes(bench: Any) -> None:
+    bench.source.tables = [
+        memory_table("a", {"url": ["http://h/"], "id": [1]}),
+        memory_table("b", {"id": [1]}),
+    ]
+    result = bench.export(where=("url != 'http://bob:hunter2@h/'",))
+    embedded = bench.format.calls[0].embedded
+    assert embedded["parameters"]["where"] == ["url != 'http://h/'"]
+    assert len(result.notes) == 1
+    assert "hunter2" not in repr(bench.format.calls) + repr(result)
+    bench.source.tables = [memory_table("a", {"url": ["x"]}), memory_table("b", {"id": [1]})]
+    with pytest.raises(RequestError) as caught:
+        bench.export(where=("url = 'http://bob:hunter2@h/' and id = 1",))
+    assert "hunter2" not in caught.value.message
+
+
+def test_secrets_in_a_sinks_own_words_are_taken_out(bench: Any) -> None:
+    for receipt in (
+        Receipt("folder", delivered=True, place="sent to http://bob:hunter2@h/"),
+        Receipt("folder", delivered=False, error="http://bob:hunter2@h/ is away"),
+    ):
+        bench.sink = FolderSink(instead={"deliver": gives(receipt)})
+        (artifact,) = bench.export().artifacts
+        assert "http://h/" in artifact.receipts[0].place + artifact.receipts[0].error
+        assert "hunter2" not in repr(artifact)
+
+
+def test_tables_that_cannot_be(bench: Any) -> None:
+    bench.source.tables = [memory_table("t", {"id": [1]}), memory_table("t", {"id": [1]})]
+    with pytest.raises(PluginContractError, match="several tables of one name: t, t"):
+        bench.export()
+    bench.source.tables = [Table("t", cast("Any", pl.DataFrame({"id": [1]})), [Column("id")])]
+    with pytest.raises(PluginContractError, match="offers DataFrame instead of a Table with a LazyFrame"):
+        bench.export()
+    bench.source.tables = [cast("Any", 5)]
+    with pytest.raises(PluginContractError, match="offers int instead of a Table"):
+        bench.export()
+    assert nothing_left(bench)
+
+
+def test_a_format_that_writes_text(bench: Any) -> None:
+    bench.format = LinesFormat(instead={"write": lambda call: call.output.write("text")})
+    with pytest.raises(PluginContractError, match=r"The format lines failed with TypeError: .*bytes-like"):
+        bench.export()
+    assert nothing_left(bench)
+
+
+def test_sinks_know_the_other_files_of_the_export(bench: Any) -> None:
+    bench.source.tables = [memory_table("a", {"id": [1]}), memory_table("b", {"id": [1]})]
+    first, second = bench.export().artifacts
+    assert [call.delivered for call in bench.sink.calls] == [frozenset(), frozenset({first.path})]
+    assert second.path != first.path

@@ -99,6 +99,7 @@ def changed(**changes: Any) -> bytes:
         encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": -Infinity'),
         encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": 1e999'),
         encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": ' + b"9" * 10_000),
+        encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": ' + b"9" * 400),
         encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": ' + b"[" * 100_000),
         encode_manifest(MANIFEST).replace(b'"limit": null', b'"limit": 1, "limit": 2'),
         encode_manifest(MANIFEST)[:-3],

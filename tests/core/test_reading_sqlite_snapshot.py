@@ -545,3 +545,9 @@ def test_a_connection_is_closed_behind_what_other_threads_read_from_it(tmp_path:
     connection.close()
     reader.join()
     assert read == [1_000_000]
+
+
+def test_a_path_that_begins_with_two_slashes(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", rows=3)
+    with snapshot(Path(f"/{path}")) as database:
+        assert database.scan("t").collect().height == 3

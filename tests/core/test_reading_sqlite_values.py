@@ -583,3 +583,17 @@ def test_rows_as_large_as_they_come(tmp_path: Path) -> None:
         sizes = opened.scan("t").select(pl.col("x").str.len_bytes(), first=pl.col("x").str.slice(0, 1)).collect()
     assert sizes["x"].to_list() == [2_000_000 if row > 300 else 10 for row in range(340)]
     assert sizes["first"].to_list() == [str(row % 10) for row in range(340)]
+
+
+def test_columns_of_odd_names(tmp_path: Path) -> None:
+    names = ["", "*", "^a$", "a", 'x"y', "n\nl"]
+    quoted = ", ".join('"' + name.replace('"', '""') + '" TEXT' for name in names)
+    path = tmp_path / "odd.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE t({quoted})")
+        connection.execute("INSERT INTO t VALUES ('0', '1', '2', '3', '4', '5')")
+        connection.commit()
+    with SqliteSnapshot(path, context=Context()) as database:
+        for frame in (database.scan("t").collect(), database.sample("t", 5)):
+            assert frame.columns == names
+            assert frame.row(0) == ("0", "1", "2", "3", "4", "5")

@@ -84,6 +84,13 @@ def test_a_column_without_credentials_comes_back_as_it_was() -> None:
     assert empty.select(without_userinfo(pl.col("url"))).equals(empty)
 
 
+@pytest.mark.parametrize("name", ["*", "^a$", "^.*$", ""])
+def test_columns_whose_names_look_like_patterns(name: str) -> None:
+    frame = pl.LazyFrame({name: ["http://u:p@h/"], "a": ["other"]})
+    cleaned = frame.with_columns(without_userinfo(pl.nth(0)).name.keep()).collect()
+    assert cleaned.rows() == [("http://h/", "other")]
+
+
 _SIGNS = r"""http socks5 :// %3A%2F%2F %253A @ %40 %2540 : / ? # , ' " \ u p host 80 [::1] é %2F ( = ;"""
 _PIECES = st.sampled_from(_SIGNS.split()) | st.sampled_from(" \n\u2028\x85\x1c\u00a0")
 

@@ -181,3 +181,17 @@ def test_loading_the_defaults_imports_little(working_folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=working_folder)
     assert done.stdout == "[]\n"
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_number: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environ={})
+    assert caught.value.message.startswith("There is no home folder for this user")
+    assert caught.value.hint == "Name a folder: set TAILRACE_HOME, or HOME."
+    assert load_settings(environ={"TAILRACE_HOME": "/var/lib/tailrace"}).home == Path("/var/lib/tailrace")

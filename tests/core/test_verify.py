@@ -198,6 +198,17 @@ def test_what_cannot_be_read(exported: Path, bench: Any) -> None:
     assert large.value.message == f"{manifest_path(exported)} is too large to be a manifest."
 
 
+def test_pipes_are_not_waited_for(exported: Path, bench: Any) -> None:
+    exported.unlink()
+    os.mkfifo(exported)
+    with pytest.raises(SourceError, match="is not a regular file"):
+        bench.engine().verify(exported)
+    manifest_path(exported).unlink()
+    os.mkfifo(manifest_path(exported))
+    with pytest.raises(SourceError, match="is not a regular file"):
+        bench.engine().inspect(exported)
+
+
 def test_inspecting_takes_the_manifests_word(exported: Path, bench: Any) -> None:
     exported.write_bytes(b"damaged")
     found = bench.engine().inspect(manifest_path(exported))

@@ -262,3 +262,23 @@ def test_what_a_plugin_prints_does_not_spoil_the_result(
     assert json.loads(done.stdout)["complete"] is True
     assert "HELLO" in done.stderr
     assert "READING" in done.stderr
+
+
+def test_streams_that_are_closed_or_full(lines_file: Path, toys: Path) -> None:
+    environ = os.environ | {"PYTHONPATH": str(toys)}
+
+    def run(redirection: str, *more: str) -> "subprocess.CompletedProcess[str]":
+        words = f"export lines --from {lines_file} --format csv --to out {' '.join(more)} {redirection}"
+        command = f"exec {sys.executable} -m tailrace {words}"
+        return subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+
+    for redirection in (">&-", "2>&-", ">&- 2>&-", "2>/dev/full"):
+        done = run(redirection)
+        assert (done.returncode, "rror" in done.stdout + done.stderr) == (0, False), (redirection, done)
+    assert len(list(Path("out").glob("*.gz"))) == 4
+    for more in ((), ("--json",)):
+        done = run(">/dev/full", *more)
+        assert done.returncode == 1
+        told = " ".join(done.stderr.split())
+        assert "error: The result cannot be written to standard output: No space left on device." in told
+        assert "Traceback" not in told

@@ -573,3 +573,17 @@ def test_a_folder_that_vanished_is_made_again(tmp_path: Path) -> None:
     staged.write_bytes(CONTENT)
     shutil.rmtree(staging(tmp_path / "out"))
     assert path_of(deliver(tmp_path / "out", staged=staged)).read_bytes() == CONTENT
+
+
+def test_another_file_of_the_same_export_is_never_replaced(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"filename": "all.csv", "overwrite": True}
+    path = path_of(deliver(tmp_path, **given))
+    staged = tmp_path / ".tailrace-0123456789abcdef.part"
+    staged.write_bytes(b"the second table")
+    parcel = Parcel(staged, MANIFEST, FIELDS)
+    call = DeliverCall(parcel, str(tmp_path), options(**given), Context(), frozenset({path}))
+    with pytest.raises(AlreadyExistsError) as caught:
+        SINK.deliver(call)
+    assert caught.value.message == f"{path} is another file of this export."
+    assert "{source}" in caught.value.hint
+    assert path.read_bytes() == CONTENT

@@ -292,6 +292,43 @@ def test_a_damaged_parquet_file_is_one_clear_error(tmp_path: Path, keep: int) ->
     assert caught.value.hint
 
 
+def test_damage_inside_a_parquet_file_is_the_files(tmp_path: Path) -> None:
+    frame = requests(20_000).with_columns(timestamp=pl.col("timestamp").dt.to_string("iso"))
+    path = parquet_file(tmp_path / "log.parquet", frame)
+    content = bytearray(path.read_bytes())
+    content[100:-10_000] = b"\xff" * (len(content) - 10_100)
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"log\.parquet is a damaged or cut off Parquet file"):
+        read(path)
+
+
+ODD_NAMES = ("*", "^a$", "a", "^.*$", 'x"y', "n\nl", "c,d")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson", "db"])
+def test_columns_whose_names_look_like_patterns(tmp_path: Path, kind: str) -> None:
+    values = {name: [f"v{number}", "http://bob:hunter2@h/"] for number, name in enumerate(ODD_NAMES)}
+    frame = pl.DataFrame({"timestamp": ["2026-08-15T12:00:00Z"] * 2, **values, "^token$": ["t", "u"]})
+    path = tmp_path / f"log.{kind}"
+    if kind == "db":
+        columns = ", ".join('"' + name.replace('"', '""') + '" text' for name in frame.columns)
+        database(path, {"request_logs": columns}, {"request_logs": frame.rows()})
+    else:
+        getattr(frame, f"write_{kind}")(path)
+    found = read(path)
+    assert found.columns == frame.columns
+    for number, name in enumerate(ODD_NAMES):
+        assert found[name].to_list() == [f"v{number}", "http://h/"]
+    mapped = read(path, map={"cost": "^a$"}, on_bad_rows="report") if kind == "csv" else None
+    assert mapped is None or mapped.height == 0
+
+
+def test_times_in_a_column_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("^t$,t\n2026-08-15T12:00:00Z,1\n")
+    assert read(path, map={"timestamp": "^t$"}).rows() == [(NOON, "1")]
+
+
 def test_parquet_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     path = parquet_file(tmp_path / "log.parquet", requests())
     with opened(path) as dataset:
@@ -411,6 +448,8 @@ def test_locations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("location", "message"),
     [
+        ("", "No location was given"),
+        ("host=h user=u password=hunter2", "is a list of connection parameters"),
         ("mysql://u:hunter2@h/d", "begins with mysql://"),
         ("http://u:hunter2@h/d", "begins with http://"),
         ("sqlite://a.db", "names no path"),
@@ -619,6 +658,42 @@ def test_nothing_secret_comes_out(tmp_path: Path) -> None:
         assert "credentials, emptied: proxy_password, api_key" in dataset.notes
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": {"a": {"x": 1}, "b": "hunter2"}, "kept": 1},
+        {"credentials": [{"roles": ["a"], "key": 'hunter2}"]'}], "kept": 1},
+        {"password": 'a"hunter2', "kept": 1},
+    ],
+)
+def test_credentials_with_an_inside_are_taken_out_whole(value: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "log.ndjson"
+    path.write_text(json.dumps({"id": 1, "data": value}) + "\n")
+    name = next(iter(value))
+    assert json.loads(read(path)["data"][0]) == {name: None, "kept": 1}
+
+
+def test_credentials_nested_beyond_all_measure_take_the_rest_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "log.ndjson"
+    inside: Any = "hunter2"
+    for _ in range(12):
+        inside = {"a": inside}
+    path.write_text(json.dumps({"id": 1, "data": {"token": inside, "b": 1}}) + "\n")
+    assert "hunter2" not in read(path)["data"][0]
+
+
+def test_credentials_in_json_of_databases_are_taken_out(tmp_path: Path) -> None:
+    rows = {"request_logs": [('{"password": "hunter2", "n": 1}', '{"token": "hunter2"}')]}
+    path = database(tmp_path / "log.db", {"request_logs": "data JSON, note JSONB"}, rows)
+    assert read(path, map={"error_code": "note"}).rows() == [('{"password": null, "n": 1}', '{"token": null}')]
+
+
+def test_flags_are_no_credentials(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"has_password": [True, False], "password": ["hunter2", None]})
+    found = read(parquet_file(tmp_path / "log.parquet", frame))
+    assert found.rows() == [(True, None), (False, None)]
+
+
 def test_references_stand_for_what_is_secret(tmp_path: Path) -> None:
     path = parquet_file(tmp_path / "log.parquet", secrets())
     frame = read(path, credentials=CredentialMode.REFERENCE)
@@ -658,6 +733,8 @@ def test_credentials_in_full_are_refused_before_anything_is_opened() -> None:
         "PASSWORD",
         "proxy_password",
         "passwd",
+        "pass",
+        "db_pass",
         "authorization",
         "proxy_authorization",
         "auth",

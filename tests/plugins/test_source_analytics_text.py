@@ -347,7 +347,8 @@ def test_ndjson_has_the_columns_and_types_of_all_its_lines(tmp_path: Path) -> No
         ('{"n": 1, "n": 2}', None, "it has a key twice"),
         ('{"s": "\\ud800"}', None, "it has half of a surrogate pair, which is no character"),
         ('{"n": true}', "n", "it is not a whole number as in other lines"),
-        ('{"n": ' + "[" * 100_000 + "]" * 100_000 + "}", None, "it is not one JSON object"),
+        pytest.param('{"n": ' + "[" * 100_000 + "]" * 100_000 + "}", None, "it is not one JSON object", id="deep"),
+        pytest.param('{"n": ["]",' * 101 + "1" + "]}" * 101, None, "it is not one JSON object", id="a little deep"),
     ],
 )
 def test_a_line_that_is_not_one_object_is_a_bad_row(tmp_path: Path, line: str, column: str | None, reason: str) -> None:

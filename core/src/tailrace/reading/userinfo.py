@@ -80,8 +80,10 @@ def _cleaned(columns: "Sequence[pl.Series]") -> "pl.Series":
     texts, signs = columns
     if not signs.any():
         return texts
-    suspects = signs.arg_true()
+    name = texts.name
+    # Methods of a series go by its name, which polars takes for a pattern where it is ``*`` or ``^…$``.
+    texts, suspects = texts.alias(""), signs.alias("").arg_true()
     cleaned = texts.gather(suspects)
     for pattern in _CREDENTIALS:
         cleaned = cleaned.str.replace_all(pattern, "${1}")
-    return texts.scatter(suspects, cleaned)
+    return texts.scatter(suspects, cleaned).alias(name)

@@ -34,6 +34,7 @@ def open_database(place: FilePlace | PostgresPlace, rejects: Rejects, context: C
 def _log(snapshot: SqliteSnapshot | PostgresSnapshot, kind: str, asked: str | None, rejects: Rejects) -> Log:
     table, notes = _table(snapshot, asked)
     frame = snapshot.scan(table, bad_rows=rejects.bad_rows)
+    declared = snapshot.columns(table)
     return Log(
         kind=kind,
         place=f"table {table}",
@@ -42,7 +43,8 @@ def _log(snapshot: SqliteSnapshot | PostgresSnapshot, kind: str, asked: str | No
         count=lambda: snapshot.count(table),
         sample=lambda n: snapshot.sample(table, n),
         is_empty=lambda: snapshot.sample(table, 1).is_empty(),
-        declared=snapshot.columns(table),
+        declared=declared,
+        nested=frozenset(name for name, kind in declared.items() if kind.lower() in {"json", "jsonb"}),
         notes=notes,
     )
 

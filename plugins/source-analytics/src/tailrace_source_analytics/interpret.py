@@ -94,7 +94,7 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects) -> tuple[Table, list
         done = "emptied" if call.credentials == "sanitized" else "replaced by ids"
         notes.append(f"credentials, {done}: " + ", ".join(secrets))
     stored_nested = [name for name, dtype in schema.items() if dtype.is_nested()]
-    nested = [*(names.get(name, name) for name in stored_nested), *log.nested]
+    nested = [names.get(name, name) for name in (*stored_nested, *log.nested)]
     plan = _Plan(schema, casts, native, names, secrets, nested, call)
     frame = plan.rows(log, rejects)
     table = Table(

@@ -22,6 +22,10 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NESTED = "nested"
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _NOT_JSON = "it is not one JSON object"
+_DEEPEST = 100
+"""Levels of objects and lists that a line may have. Parsers go down level by level, and run out of stack in the end."""
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 @attrs.frozen
@@ -62,7 +66,7 @@ class Ndjson:
 
     def _read(self, block: bytes) -> pl.DataFrame | None:
         """All lines of a block, or None when polars cannot, or would change something without a word."""
-        if _SURROGATE.search(block):
+        if _SURROGATE.search(block) or _any_too_deep(block):
             return None
         try:
             frame = pl.read_ndjson(block, schema=self.schema)
@@ -169,6 +173,8 @@ def _all_blocks(files: Iterable[DataFile], context: Context) -> Iterator[bytes]:
 
 def _block_kinds(block: bytes) -> dict[str, set[str]]:
     """Kinds of values of each key: the keys of the first object first, later ones by name."""
+    if _any_too_deep(block):
+        return _kinds_line_by_line(block)
     try:
         schema = pl.scan_ndjson(block, infer_schema_length=None).collect_schema()
     except (pl.exceptions.PolarsError, ValueError):
@@ -213,7 +219,7 @@ def _dtype(kinds: set[str]) -> pl.DataType:
 def _wrong(line: bytes) -> str:
     """Why a line is not one JSON object; empty when it is."""
     try:
-        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = None if _too_deep(line) else json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
     except _TwiceError:
         return "it has a key twice"
     except UnicodeDecodeError:
@@ -228,6 +234,23 @@ def _wrong(line: bytes) -> str:
         except UnicodeEncodeError:
             return "it has half of a surrogate pair, which is no character"
     return ""
+
+
+def _any_too_deep(block: bytes) -> bool:
+    # Most logs have no more brackets than lines, and need no closer look.
+    opened = block.count(b"{") + block.count(b"[")
+    return opened > block.count(b"\n") + _DEEPEST and any(map(_too_deep, block.split(b"\n")))
+
+
+def _too_deep(line: bytes) -> bool:
+    if line.count(b"{") + line.count(b"[") <= _DEEPEST:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_TEXT.sub(b"", line)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 class _TwiceError(Exception):
