@@ -17,6 +17,7 @@ counts as none. ``TAILRACE_CONFIG`` names another file. Unknown keys and variabl
 not pass silently.
 """
 
+import contextlib
 import difflib
 import os
 from collections.abc import Mapping
@@ -39,12 +40,14 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 def _default_home() -> Path:
     import platformdirs
 
-    try:
-        return platformdirs.user_data_path("tailrace", appauthor=False)
-    except RuntimeError:
-        # A container may run under a number that has no home, and without the variable.
-        message = "There is no home folder for this user, so Tailrace does not know where to keep its own files."
-        raise ConfigurationError(message, hint=f"Name a folder: set {PREFIX}HOME, or HOME.") from None
+    # A container may run under a number that has no home, and without the variable: newer versions raise, older ones
+    # leave the tilde in place.
+    with contextlib.suppress(RuntimeError):
+        home = platformdirs.user_data_path("tailrace", appauthor=False)
+        if home.is_absolute():
+            return home
+    message = "There is no home folder for this user, so Tailrace does not know where to keep its own files."
+    raise ConfigurationError(message, hint=f"Name a folder: set {PREFIX}HOME, or HOME.")
 
 
 @attrs.frozen
