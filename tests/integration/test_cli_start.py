@@ -1,7 +1,6 @@
 """What a command costs before it does anything."""
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -49,7 +48,7 @@ def test_version_and_list_start_within_twice_an_import_of_cyclopts(tmp_path: Pat
             began = time.perf_counter()
             subprocess.run([sys.executable, *words], env=environ, stdout=subprocess.DEVNULL, check=True)
             seconds[name].append(time.perf_counter() - began)
-    # The first round compiles.
-    median = {name: statistics.median(measured[1:]) for name, measured in seconds.items()}
-    assert median["version"] <= 2 * median["cyclopts"]
-    assert median["list"] <= 2 * median["cyclopts"]
+    # The first round compiles. Of the others the quickest says what a start costs, the rest how busy the machine is.
+    best = {name: min(measured[1:]) for name, measured in seconds.items()}
+    assert best["version"] <= 2 * best["cyclopts"]
+    assert best["list"] <= 2 * best["cyclopts"]
