@@ -114,7 +114,7 @@ def test_an_export_says_what_it_is(bench: Any) -> None:
     assert (call.moment, call.window.until) == (result.started, result.started)
     written = bench.format.calls[0]
     assert written.embedded == {
-        "schema_version": 1,
+        "schema_version": 2,
         "source": "memory",
         "credentials": "sanitized",
         "parameters": {

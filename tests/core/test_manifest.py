@@ -18,7 +18,7 @@ from tailrace import (
     encode_manifest,
 )
 from tailrace.model import errors
-from tailrace.model.errors import IntegrityError, TailraceError
+from tailrace.model.errors import IntegrityError, NewerVersionError, TailraceError
 from tailrace.model.job import Artifact, Estimate, JobResult, Receipt, TableEstimate, Timings
 from tailrace.model.manifest import (
     SCHEMA_VERSION,
@@ -140,9 +140,10 @@ def test_what_is_no_manifest_is_refused(content: bytes, problem: str) -> None:
 
 
 def test_newer_versions_say_so() -> None:
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(NewerVersionError) as caught:
         decode_manifest(changed(schema_version=SCHEMA_VERSION + 1, extra="of the future"))
-    assert caught.value.message == "The manifest has schema version 2, this Tailrace reads up to 1."
+    assert caught.value.message == "The manifest has schema version 3, this Tailrace reads up to 2."
+    assert caught.value.version == 3
     assert caught.value.hint == "Update Tailrace: pip install --upgrade tailrace"
 
 
@@ -161,6 +162,11 @@ EXIT_CODES = {
     "RefusedError": 3,
     "NotAllowedError": 3,
     "IntegrityError": 3,
+    "LeakError": 3,
+    "TamperedError": 3,
+    "WrongKeyError": 3,
+    "UnknownKeyError": 3,
+    "NewerVersionError": 3,
     "PermanentError": 1,
     "SourceError": 1,
     "BadRowError": 1,

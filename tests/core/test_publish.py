@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tailrace import publish
+from tailrace.files.publish import manifest_path
+from tailrace.files.staging import staged_file, sweep
+from tailrace.files.storage import storage_error
 from tailrace.model.errors import AlreadyExistsError, NoSpaceError, NotAllowedError, StorageError
-from tailrace.pipeline.publish import manifest_path
-from tailrace.pipeline.staging import staged_file, sweep
-from tailrace.pipeline.storage import storage_error
 
 
 def staged(folder: Path, content: bytes = b"new") -> Iterator[Path]:
@@ -418,7 +418,7 @@ RACER = """
 import os, sys, time
 from pathlib import Path
 from tailrace import AlreadyExistsError, publish
-from tailrace.pipeline.staging import staged_file
+from tailrace.files.staging import staged_file
 folder = Path(sys.argv[1])
 with staged_file(folder) as (descriptor, path):
     os.write(descriptor, sys.argv[2].encode())
@@ -521,7 +521,7 @@ def test_a_sweeper_of_the_same_moment_costs_another_name(tmp_path: Path, monkeyp
 MAKER = """
 import sys, time
 from pathlib import Path
-from tailrace.pipeline.staging import staged_file
+from tailrace.files.staging import staged_file
 with staged_file(Path(sys.argv[1])) as (descriptor, path):
     print(path.name, flush=True)
     time.sleep(60)

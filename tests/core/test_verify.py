@@ -11,9 +11,9 @@ import pytest
 from tailrace_sdk.fakes import LinesFormat, memory_table
 
 from tailrace import CancelledError, Context, SourceError, option
-from tailrace.model.errors import IntegrityError
+from tailrace.files.publish import manifest_path
+from tailrace.model.errors import IntegrityError, NewerVersionError
 from tailrace.model.manifest import encode_manifest
-from tailrace.pipeline.publish import manifest_path
 from tailrace.pipeline.verify import Verification
 from tailrace.plugins.selection import PluginSelection
 from tailrace.settings import Settings
@@ -141,8 +141,8 @@ def test_a_changed_manifest_is_found_out(
 
 
 def test_a_manifest_of_the_future(exported: Path, bench: Any) -> None:
-    edit(exported, lambda manifest: manifest.update(schema_version=2, more=1))
-    with pytest.raises(IntegrityError, match="The manifest has schema version 2"):
+    edit(exported, lambda manifest: manifest.update(schema_version=3, more=1))
+    with pytest.raises(NewerVersionError, match="The manifest has schema version 3"):
         bench.engine().verify(exported)
 
 

@@ -2,7 +2,8 @@
 
 Everything public is a name of this package, imported when it is first used: ``import tailrace`` costs next to nothing.
 
-- Hosts: :class:`Engine`, :class:`ExportRequest`, :class:`SinkRequest`, :class:`User`, :class:`Context`.
+- Hosts: :class:`Engine`, :class:`ExportRequest`, :class:`SinkRequest`, :class:`ImportRequest`, :class:`User`,
+  :class:`Context`, :class:`Keyring` and the keys.
 - Plugin authors: ``hookimpl``, ``option`` and the contracts :class:`Source`, :class:`Format`, :class:`Sink` with their
   call records.
 - Everyone: the errors, rooted in :class:`TailraceError`.
@@ -15,6 +16,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tailrace.engine import Engine as Engine
+    from tailrace.files.publish import publish as publish
+    from tailrace.files.staging import staged_file as staged_file
+    from tailrace.files.storage import storage_errors as storage_errors
+    from tailrace.isolation import Limits as Limits
+    from tailrace.isolation import run_apart as run_apart
     from tailrace.model.columns import Column as Column
     from tailrace.model.columns import Meaning as Meaning
     from tailrace.model.context import Context as Context
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from tailrace.model.dataset import BadRow as BadRow
     from tailrace.model.dataset import BadRows as BadRows
     from tailrace.model.dataset import Dataset as Dataset
+    from tailrace.model.dataset import SealedColumns as SealedColumns
+    from tailrace.model.dataset import Secrets as Secrets
     from tailrace.model.dataset import Table as Table
     from tailrace.model.errors import AlreadyExistsError as AlreadyExistsError
     from tailrace.model.errors import BadRowError as BadRowError
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
     from tailrace.model.errors import IncompleteError as IncompleteError
     from tailrace.model.errors import IntegrityError as IntegrityError
     from tailrace.model.errors import InterruptedExportError as InterruptedExportError
+    from tailrace.model.errors import LeakError as LeakError
+    from tailrace.model.errors import NewerVersionError as NewerVersionError
     from tailrace.model.errors import NoSpaceError as NoSpaceError
     from tailrace.model.errors import NotAllowedError as NotAllowedError
     from tailrace.model.errors import OptionError as OptionError
@@ -45,8 +55,11 @@ if TYPE_CHECKING:
     from tailrace.model.errors import SourceError as SourceError
     from tailrace.model.errors import StorageError as StorageError
     from tailrace.model.errors import TailraceError as TailraceError
+    from tailrace.model.errors import TamperedError as TamperedError
     from tailrace.model.errors import TransientError as TransientError
+    from tailrace.model.errors import UnknownKeyError as UnknownKeyError
     from tailrace.model.errors import UnknownNameError as UnknownNameError
+    from tailrace.model.errors import WrongKeyError as WrongKeyError
     from tailrace.model.job import Artifact as Artifact
     from tailrace.model.job import Estimate as Estimate
     from tailrace.model.job import JobResult as JobResult
@@ -66,7 +79,6 @@ if TYPE_CHECKING:
     from tailrace.model.request import ExportRequest as ExportRequest
     from tailrace.model.request import SinkRequest as SinkRequest
     from tailrace.model.request import TimeRange as TimeRange
-    from tailrace.pipeline.publish import publish as publish
     from tailrace.pipeline.timestamps import beyond_iso as beyond_iso
     from tailrace.pipeline.timestamps import iso_text as iso_text
     from tailrace.plugins.hookspecs import hookimpl as hookimpl
@@ -78,22 +90,51 @@ if TYPE_CHECKING:
     from tailrace.plugins.kinds import OutgoingTable as OutgoingTable
     from tailrace.plugins.kinds import Parcel as Parcel
     from tailrace.plugins.kinds import RereadCall as RereadCall
+    from tailrace.plugins.kinds import Seal as Seal
     from tailrace.plugins.kinds import Sink as Sink
     from tailrace.plugins.kinds import Source as Source
     from tailrace.plugins.kinds import SourceCall as SourceCall
     from tailrace.plugins.kinds import StagingCall as StagingCall
     from tailrace.plugins.kinds import WriteCall as WriteCall
+    from tailrace.plugins.pools import ChoosyTarget as ChoosyTarget
+    from tailrace.plugins.pools import Loss as Loss
+    from tailrace.plugins.pools import OpenPoolCall as OpenPoolCall
+    from tailrace.plugins.pools import PoolChanges as PoolChanges
+    from tailrace.plugins.pools import PoolFile as PoolFile
+    from tailrace.plugins.pools import PoolKeeper as PoolKeeper
+    from tailrace.plugins.pools import PoolTarget as PoolTarget
+    from tailrace.plugins.pools import Problem as Problem
+    from tailrace.plugins.pools import ReadPoolCall as ReadPoolCall
+    from tailrace.plugins.pools import RenderedPool as RenderedPool
+    from tailrace.plugins.pools import RenderPoolCall as RenderPoolCall
     from tailrace.reading.peek import is_sqlite as is_sqlite
     from tailrace.reading.postgres import PostgresSnapshot as PostgresSnapshot
     from tailrace.reading.sqlite import SqliteSnapshot as SqliteSnapshot
     from tailrace.reading.userinfo import redacted as redacted
-    from tailrace.reading.userinfo import without_userinfo as without_userinfo
+    from tailrace.restore.document import ImportPlan as ImportPlan
+    from tailrace.restore.errors import ClashError as ClashError
+    from tailrace.restore.errors import InvalidImportError as InvalidImportError
+    from tailrace.restore.hosting import HostPool as HostPool
+    from tailrace.restore.hosting import RecordsTarget as RecordsTarget
+    from tailrace.restore.importing import ImportResult as ImportResult
+    from tailrace.restore.importing import UndoResult as UndoResult
+    from tailrace.restore.records import ImportRecord as ImportRecord
+    from tailrace.restore.request import ImportRequest as ImportRequest
+    from tailrace.restore.request import OnDuplicate as OnDuplicate
+    from tailrace.vault.keyring import Keyring as Keyring
+    from tailrace.vault.keys import MasterKey as MasterKey
+    from tailrace.vault.keys import Password as Password
+    from tailrace.vault.keys import PrivateKey as PrivateKey
+    from tailrace.vault.keys import Recipient as Recipient
+    from tailrace.vault.keys import Signer as Signer
+    from tailrace.vault.keys import SigningKey as SigningKey
 
 _HOME = {
     "tailrace.engine": ("Engine",),
+    "tailrace.isolation": ("Limits", "run_apart"),
     "tailrace.model.columns": ("Column", "Meaning"),
     "tailrace.model.context": ("Context", "Progress"),
-    "tailrace.model.dataset": ("BadRow", "BadRows", "Dataset", "Table"),
+    "tailrace.model.dataset": ("BadRow", "BadRows", "Dataset", "SealedColumns", "Secrets", "Table"),
     "tailrace.model.errors": (
         "AlreadyExistsError",
         "BadRowError",
@@ -104,6 +145,8 @@ _HOME = {
         "IncompleteError",
         "IntegrityError",
         "InterruptedExportError",
+        "LeakError",
+        "NewerVersionError",
         "NoSpaceError",
         "NotAllowedError",
         "OptionError",
@@ -117,15 +160,20 @@ _HOME = {
         "SourceError",
         "StorageError",
         "TailraceError",
+        "TamperedError",
         "TransientError",
+        "UnknownKeyError",
         "UnknownNameError",
+        "WrongKeyError",
     ),
     "tailrace.model.job": ("Artifact", "Estimate", "JobResult", "Receipt", "TableEstimate", "User"),
     "tailrace.model.manifest": ("Manifest", "encode_manifest"),
     "tailrace.model.options": ("option",),
     "tailrace.model.report": ("Chart", "Figure", "Report", "ReportTable", "Section", "Series"),
     "tailrace.model.request": ("CredentialMode", "ExportRequest", "SinkRequest", "TimeRange"),
-    "tailrace.pipeline.publish": ("publish",),
+    "tailrace.files.publish": ("publish",),
+    "tailrace.files.staging": ("staged_file",),
+    "tailrace.files.storage": ("storage_errors",),
     "tailrace.pipeline.timestamps": ("beyond_iso", "iso_text"),
     "tailrace.plugins.hookspecs": ("hookimpl",),
     "tailrace.plugins.kinds": (
@@ -137,16 +185,38 @@ _HOME = {
         "OutgoingTable",
         "Parcel",
         "RereadCall",
+        "Seal",
         "Sink",
         "Source",
         "SourceCall",
         "StagingCall",
         "WriteCall",
     ),
+    "tailrace.plugins.pools": (
+        "ChoosyTarget",
+        "Loss",
+        "OpenPoolCall",
+        "PoolChanges",
+        "PoolFile",
+        "PoolKeeper",
+        "PoolTarget",
+        "Problem",
+        "ReadPoolCall",
+        "RenderedPool",
+        "RenderPoolCall",
+    ),
     "tailrace.reading.peek": ("is_sqlite",),
     "tailrace.reading.postgres": ("PostgresSnapshot",),
     "tailrace.reading.sqlite": ("SqliteSnapshot",),
     "tailrace.reading.userinfo": ("redacted", "without_userinfo"),
+    "tailrace.restore.document": ("ImportPlan",),
+    "tailrace.restore.errors": ("ClashError", "InvalidImportError"),
+    "tailrace.restore.hosting": ("HostPool", "RecordsTarget"),
+    "tailrace.restore.importing": ("ImportResult", "UndoResult"),
+    "tailrace.restore.records": ("ImportRecord",),
+    "tailrace.restore.request": ("ImportRequest", "OnDuplicate"),
+    "tailrace.vault.keyring": ("Keyring",),
+    "tailrace.vault.keys": ("MasterKey", "Password", "PrivateKey", "Recipient", "Signer", "SigningKey"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -1,7 +1,7 @@
 """What a source hands to the engine: named tables and, optionally, a report."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -51,6 +51,33 @@ class BadRows:
         return tuple(self._examples)
 
 
+@attrs.frozen
+class SealedColumns:
+    """What is sealed in a table, in credential mode ``full``.
+
+    Args:
+        columns: Columns that may hold sealed values.
+        bound_to: The columns that a row is known by; a sealed value opens only beside the same values of them.
+    """
+
+    columns: tuple[str, ...]
+    bound_to: tuple[str, ...]
+
+
+@attrs.frozen
+class Secrets:
+    """What must not be found in an export without credentials: the engine searches the finished file for it.
+
+    Args:
+        texts: The secrets in clear, or, as a mapping, what kind of secret each is (``"password"``) by its text.
+        public: Texts that a file may hold although a secret is contained in them: hosts of a pool, words that a column
+            may always hold. Names of tables and columns need not be told.
+    """
+
+    texts: Collection[str] = attrs.field(repr=False)
+    public: Collection[str] = attrs.field(default=(), repr=False)
+
+
 def _columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(columns)
 
@@ -71,6 +98,7 @@ class Table:
         sample: Returns up to n rows, spread over the table where that is cheap, for estimates. None: the first n.
         bad_rows: Where rows go that cannot be read, if the source was told to report them.
         time_column: Name of the column that time ranges apply to, if any.
+        sealed: What the source sealed, in credential mode ``full``.
     """
 
     name: str
@@ -80,6 +108,7 @@ class Table:
     sample: "Callable[[int], pl.DataFrame] | None" = attrs.field(default=None, repr=False)
     bad_rows: BadRows = attrs.field(factory=BadRows)
     time_column: str | None = None
+    sealed: SealedColumns | None = None
 
     def meaning(self, column: str) -> Meaning:
         """The meaning of a column, TEXT where the source did not say."""
@@ -103,9 +132,12 @@ class Dataset:
         report: What a document format draws.
         version: Version of the source's data format (``"proxywhirl-sqlite"``, ``"squid"`` …).
         notes: What the source recognised or decided, in sentences for people and the manifest.
+        secrets: Tells what was removed or replaced, in modes other than ``full``. Asked after all rows have passed,
+            while the source is still open; not asked by an estimate. None: the source knows of no secrets.
     """
 
     tables: Sequence[Table] = attrs.field(converter=_tables)
     report: Report | None = None
     version: str = ""
     notes: Sequence[str] = attrs.field(default=(), converter=_notes)
+    secrets: Callable[[], Secrets] | None = attrs.field(default=None, repr=False)

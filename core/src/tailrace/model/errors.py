@@ -15,7 +15,12 @@
     ├── TransientError          retry later
     ├── RefusedError            the engine declined, on purpose
     │   ├── NotAllowedError       a rule forbids it
-    │   └── IntegrityError        a file is not what its manifest says
+    │   ├── IntegrityError        a file is not what its manifest says
+    │   │   └── TamperedError       what is sealed was changed, moved or damaged
+    │   ├── LeakError             a secret is in the file
+    │   ├── WrongKeyError         the password or key is not the one
+    │   ├── UnknownKeyError       none of the keys at hand is one that opens it
+    │   └── NewerVersionError     a newer Tailrace made it
     └── PermanentError          give up: trying again changes nothing
         ├── SourceError           the data cannot be read
         │   └── BadRowError         one row cannot be read
@@ -165,6 +170,70 @@ class NotAllowedError(RefusedError):
 
 class IntegrityError(RefusedError):
     """A file is not what its manifest says it is."""
+
+
+class TamperedError(IntegrityError):
+    """Something that is sealed or signed was changed, moved, cut or damaged."""
+
+
+class LeakError(RefusedError):
+    """A secret was found in a file that must not hold any; nothing was published.
+
+    Args:
+        message: Where it was found, never what.
+        tables: The tables in the file.
+        offset: Where the secret begins, in bytes; None in the manifest.
+        line: In which line, from 1; None in the manifest.
+        form: How it is written: ``"raw"``, ``"Base64"`` …
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tables: Iterable[str],
+        offset: int | None,
+        line: int | None,
+        form: str,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.tables = tuple(tables)
+        self.offset = offset
+        self.line = line
+        self.form = form
+
+
+class WrongKeyError(RefusedError):
+    """A password, or a key, that is not the one that something was sealed with."""
+
+
+class UnknownKeyError(RefusedError):
+    """None of the keys at hand is among those that open a file.
+
+    Args:
+        message: What happened.
+        needed: Ids of the keys that would open it.
+        given: Ids of the keys that were tried.
+    """
+
+    def __init__(self, message: str, *, needed: Iterable[str], given: Iterable[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.needed = tuple(needed)
+        self.given = tuple(given)
+
+
+class NewerVersionError(RefusedError):
+    """A file of a newer version than this Tailrace can read.
+
+    Args:
+        message: What happened.
+        version: The version that is needed.
+    """
+
+    def __init__(self, message: str, *, version: int) -> None:
+        super().__init__(message, hint="Update Tailrace: pip install --upgrade tailrace")
+        self.version = version
 
 
 class PermanentError(TailraceError):

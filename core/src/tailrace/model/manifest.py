@@ -4,17 +4,21 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
 from tailrace.model.columns import Meaning
 from tailrace.model.convert import StructureError, structure, unstructure
-from tailrace.model.errors import IntegrityError
+from tailrace.model.errors import IntegrityError, NewerVersionError
 from tailrace.model.request import CompressionLevel, CredentialMode
 
-SCHEMA_VERSION = 1
-"""Version of the manifest's own shape; raised when a reader of the old shape would misread the new one."""
+SCHEMA_VERSION = 2
+"""Version of the manifest's own shape; raised when a reader of the old shape would misread the new one.
+
+1. The first.
+2. ``vault``, ``seal``, ``redaction`` and ``signature``.
+"""
 
 _MOST = 2**63
 
@@ -124,6 +128,56 @@ class FileRecord:
 
 
 @attrs.frozen
+class RedactionRecord:
+    """The proof that no secret is in the file: what it was searched for before it was published.
+
+    Args:
+        secrets: User names, passwords and the like that the source kept out of it, each once.
+        searched: Of them, looked for in every form.
+        left_out_short: Not looked for, because they are too short to mean anything.
+        left_out_public: Looked for in encoded forms only, because what is public holds them as they are: a host, the
+            name of a column.
+        forms: How they were looked for: ``"raw"``, ``"Base64"`` …
+        bytes: Bytes that were searched, before compression.
+    """
+
+    secrets: int
+    searched: int
+    left_out_short: int
+    left_out_public: int
+    forms: tuple[str, ...]
+    bytes: int
+
+
+@attrs.frozen
+class SealRecord:
+    """What authenticates the content of an export with sealed credentials.
+
+    Args:
+        sha256: SHA-256 of the content, hexadecimal.
+        mac: Its keyed digest (BLAKE2b, 32 bytes, hexadecimal) under a key derived from the data key.
+    """
+
+    sha256: str
+    mac: str
+
+
+@attrs.frozen
+class SignatureRecord:
+    """A signature of the manifest.
+
+    Args:
+        algorithm: ``"ed25519"``.
+        signer: The signer's public key, as text.
+        signature: 64 bytes, Base64.
+    """
+
+    algorithm: Literal["ed25519"]
+    signer: str
+    signature: str
+
+
+@attrs.frozen
 class Manifest:
     """What an export is, who made it when, and the digests and counts that prove it.
 
@@ -143,6 +197,10 @@ class Manifest:
         tables: The tables in this file.
         file: The file itself.
         notes: What was recognised, decided or reported on the way.
+        vault: The header of the sealed credentials, in mode ``full``: see :mod:`tailrace.vault.header`.
+        seal: What authenticates the file, in mode ``full``.
+        redaction: What the file was searched for, in modes other than ``full``; None if the source knows of no secrets.
+        signature: Who vouches for this manifest; None when nobody does.
     """
 
     schema_version: int
@@ -160,6 +218,10 @@ class Manifest:
     tables: tuple[TableRecord, ...]
     file: FileRecord
     notes: tuple[str, ...] = ()
+    vault: Mapping[str, Any] | None = None
+    seal: SealRecord | None = None
+    redaction: RedactionRecord | None = None
+    signature: SignatureRecord | None = None
 
 
 def encode_manifest(manifest: Manifest, *, name: str | None = None) -> bytes:
@@ -180,7 +242,8 @@ def decode_manifest(content: bytes) -> Manifest:
     """Read a manifest that :func:`encode_manifest` wrote.
 
     Raises:
-        IntegrityError: It is not JSON, not a manifest, or of a newer schema version.
+        IntegrityError: It is not JSON, or not a manifest.
+        NewerVersionError: It is of a newer schema version.
     """
     try:
         value = json.loads(
@@ -196,7 +259,7 @@ def decode_manifest(content: bytes) -> Manifest:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:
         message = f"The manifest has schema version {version}, this Tailrace reads up to {SCHEMA_VERSION}."
-        raise IntegrityError(message, hint="Update Tailrace: pip install --upgrade tailrace")
+        raise NewerVersionError(message, version=version)
     try:
         return structure(value, Manifest, what="The manifest")
     except StructureError as error:

@@ -75,6 +75,8 @@ class ExportRequest:
         credentials: What happens to user names and passwords.
         compress: Whether formats that are not compressed by nature are gzipped.
         compress_level: 1 (quick) to 9 (small), or ``"fast"`` for ISA-L's quickest.
+        openers: Who can open what mode ``full`` seals: references to keys (``"file:master.key"``), never keys; see
+            :mod:`tailrace.vault.keyring`. Empty: those of the settings.
         options: Options of source and format, by name; texts are converted to the option's type. ``"csv.delimiter"``
             names the plugin where both have an option of that name.
     """
@@ -93,6 +95,7 @@ class ExportRequest:
     credentials: CredentialMode = CredentialMode.SANITIZED
     compress: bool = True
     compress_level: CompressionLevel = attrs.field(default=6, validator=_level)
+    openers: tuple[str, ...] = ()
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 

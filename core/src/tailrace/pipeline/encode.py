@@ -87,6 +87,7 @@ class Encoder:
         level: Gzip level; None to write the bytes as they are.
         context: Checked on every write; told the bytes that are done.
         threads: Threads that compress; as many as there are processors, at most four, by default.
+        digest: Whether to take the SHA-256 of the plain bytes on the way, for :attr:`plain_sha256`.
     """
 
     def __init__(
@@ -96,8 +97,10 @@ class Encoder:
         level: CompressionLevel | None,
         context: Context,
         threads: int | None = None,
+        digest: bool = False,
     ) -> None:
         self.failure: BaseException | None = None
+        self._plain_digest = hashlib.sha256() if digest else None
         self._put = put
         self._context = context
         self._deflate = None if level is None else deflater(level)
@@ -145,6 +148,12 @@ class Encoder:
     def flush(self) -> None:
         """Do nothing; polars' sinks call it."""
 
+    @property
+    def plain_sha256(self) -> str:
+        """SHA-256 of the plain bytes taken so far, hexadecimal; empty where it was not asked for."""
+        with self._lock:
+            return "" if self._plain_digest is None else self._plain_digest.hexdigest()
+
     def finish(self) -> Encoded:
         """Write what is left, and say what was written."""
         with self._lock:
@@ -182,6 +191,8 @@ class Encoder:
         view = memoryview(data).cast("B")
         self._plain_size += len(view)
         self._crc = isal_zlib.crc32(view, self._crc)
+        if self._plain_digest is not None:
+            self._plain_digest.update(view)
         if self._deflate is None:
             self._put(view)
             self._size += len(view)

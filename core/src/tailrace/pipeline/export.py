@@ -12,7 +12,10 @@ from pathlib import Path
 
 import attrs
 
+from tailrace.files.staging import staged_file, sweep
+from tailrace.files.storage import storage_error, storage_errors
 from tailrace.model.context import Context
+from tailrace.model.convert import unstructure
 from tailrace.model.dataset import Table
 from tailrace.model.errors import (
     IncompleteError,
@@ -22,18 +25,27 @@ from tailrace.model.errors import (
     TransientError,
 )
 from tailrace.model.job import Artifact, Estimate, JobResult, Receipt, Timings
-from tailrace.model.manifest import Manifest, RowCounts
+from tailrace.model.manifest import Manifest, RedactionRecord, RowCounts
 from tailrace.pipeline.buffers import small_buffers
 from tailrace.pipeline.encode import Encoded, Encoder, into_descriptor
 from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.job import Job
 from tailrace.pipeline.record import manifest_of
+from tailrace.pipeline.redaction import RedactionProof
 from tailrace.pipeline.reread import Reread
-from tailrace.pipeline.staging import staged_file, sweep
-from tailrace.pipeline.storage import storage_error, storage_errors
 from tailrace.pipeline.transform import counted
-from tailrace.plugins.kinds import DeliverCall, OutgoingTable, Parcel, RereadCall, StagingCall, WriteCall
+from tailrace.plugins.kinds import (
+    Container,
+    DeliverCall,
+    OutgoingTable,
+    Parcel,
+    RereadCall,
+    SearchCall,
+    StagingCall,
+    WriteCall,
+)
 from tailrace.reading.userinfo import redacted
+from tailrace.vault.search import Watch
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +80,12 @@ class Proven(Draft):
     Args:
         counts: The proof, by table.
         digests: SHA-256 of the plain bytes and of the bytes in the file.
+        redaction: What it was searched for.
     """
 
     counts: Mapping[str, RowCounts]
     digests: tuple[str, str]
+    redaction: RedactionRecord | None
 
 
 def run(job: Job, *, context: Context, scratch: Path, estimate: Estimate | None = None) -> JobResult:
@@ -99,20 +113,24 @@ def run(job: Job, *, context: Context, scratch: Path, estimate: Estimate | None 
         dataset = stack.enter_context(job.open(context))
         notes = [*dataset.notes, *job.selection.check(dataset.tables)]
         clock.lap("opening")
-        finished = []
+        drafts = []
         for name, tables in job.files(dataset.tables):
             descriptor, path = stack.enter_context(staged_file(folder))
-            draft = _write(job, name, tables, descriptor, path, context, estimate)
+            drafts.append(_write(job, name, tables, descriptor, path, context, estimate))
             clock.lap("writing")
             with storage_errors(folder):
                 os.fsync(descriptor)
             clock.lap("syncing")
-            finished.append(_prove(job, draft, context))
-            clock.lap("proving")
+        redaction = RedactionProof.of(job, dataset)
+        finished = [_prove(job, draft, redaction, context) for draft in drafts]
+        manifests = [manifest_of(job, dataset, proven, notes) for proven in finished]
+        if redaction is not None:
+            for manifest in manifests:
+                redaction.check_manifest(manifest)
+        clock.lap("proving")
         context.phase("delivering")
         artifacts: list[Artifact] = []
-        for proven in finished:
-            manifest = manifest_of(job, dataset, proven, notes)
+        for proven, manifest in zip(finished, manifests, strict=True):
             artifacts.append(_deliver(job, proven, manifest, context, earlier=artifacts))
         clock.lap("delivering")
     return JobResult(
@@ -182,11 +200,19 @@ def _write(
             OutgoingTable(table.name, counted(frame, tallies[table.name].add), columns, job.selection.zone.key)
         )
     notes: list[str] = []
-    with Encoder(into_descriptor(descriptor), level=job.level, context=context) as encoder:
+    vault = job.vault
+    into = into_descriptor(descriptor)
+    with Encoder(into, level=job.level, context=context, digest=vault is not None) as encoder:
         try:
             with foreign_errors("format", job.format.name, during_reading=job.source.name):
                 call = WriteCall(
-                    tuple(outgoing), encoder, job.format_options, job.embedded(tables), notes.append, context
+                    tuple(outgoing),
+                    encoder,
+                    job.format_options,
+                    job.embedded(tables),
+                    notes.append,
+                    context,
+                    None if vault is None else lambda: unstructure(vault.seal_content(encoder.plain_sha256)),
                 )
                 job.format.object.write(call)
             encoded = encoder.finish()
@@ -227,10 +253,11 @@ def _original(error: BaseException, encoder: Encoder, tallies: Iterable["_Tally"
     return next((cause for cause in causes if cause is not None), error)
 
 
-def _prove(job: Job, draft: Draft, context: Context) -> Proven:
+def _prove(job: Job, draft: Draft, redaction: RedactionProof | None, context: Context) -> Proven:
     """Re-read the finished file and compare: rows of the source, rows written, rows in the file.
 
     Raises:
+        LeakError: A secret is in the file.
         IncompleteError: They differ.
         IntegrityError: The file is not what was written.
     """
@@ -238,19 +265,36 @@ def _prove(job: Job, draft: Draft, context: Context) -> Proven:
     names = [table.name for table in draft.outgoing]
     widths = {table.name: len(table.columns) for table in draft.outgoing}
     reread = Reread(draft.path, draft.encoded, context)
-    blocks = reread.blocks()
+    watches = [] if redaction is None else [redaction.watch(reread.blocks())]
+    blocks = iter(watches[0]) if watches else reread.blocks()
     with foreign_errors("format", job.format.name), storage_errors(draft.path.parent):
         call = RereadCall(blocks, job.format_options, names, thorough=False, columns=widths)
         found = dict(job.format.object.count_rows(call))
         if next(blocks, None) is not None or not reread.finished:
             message = f"Format {job.format.name} stopped counting before the end of the file."
             raise PluginContractError(job.format.name, message, hint=REPORT_IT)
+    searched = None
+    if redaction is not None:
+        watches += _unpacked(job, draft, redaction, context)
+        searched = redaction.settle(job.source.name, draft.tables, *watches)
     counts = {
         table.name: _counts(job, table, draft.written[table.name], found.get(table.name, -1)) for table in draft.tables
     }
     notes = (*draft.notes, *(_left_out(table) for table in draft.tables if table.bad_rows.count))
     draft = attrs.evolve(draft, notes=notes)
-    return Proven(**attrs.asdict(draft, recurse=False), counts=counts, digests=reread.digests)
+    return Proven(**attrs.asdict(draft, recurse=False), counts=counts, digests=reread.digests, redaction=searched)
+
+
+def _unpacked(job: Job, draft: Draft, redaction: RedactionProof, context: Context) -> list[Watch]:
+    """What is inside of a container, searched; nothing where the bytes of the file say it all."""
+    container = job.format.object
+    if not isinstance(container, Container):
+        return []
+    with foreign_errors("format", job.format.name), storage_errors(draft.path.parent):
+        blocks = Reread(draft.path, draft.encoded, context).blocks()
+        watch = redaction.watch(container.searchable(SearchCall(blocks, job.format_options)))
+        watch.drain()
+    return [watch]
 
 
 def _left_out(table: Table) -> str:

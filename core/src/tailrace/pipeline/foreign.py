@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tailrace.files.storage import storage_error
 from tailrace.model.errors import PluginContractError, SourceError, TailraceError
-from tailrace.pipeline.storage import storage_error
 from tailrace.reading.userinfo import redacted
 
 _LONGEST_FOREIGN_TEXT = 300

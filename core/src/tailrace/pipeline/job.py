@@ -11,7 +11,7 @@ import attrs
 from tailrace.model.context import Context
 from tailrace.model.convert import unstructure
 from tailrace.model.dataset import Dataset, Table
-from tailrace.model.errors import PluginContractError, SourceError, TailraceError
+from tailrace.model.errors import PluginContractError, RequestError, SourceError, TailraceError
 from tailrace.model.job import User
 from tailrace.model.manifest import SCHEMA_VERSION
 from tailrace.model.options import build_options
@@ -23,6 +23,9 @@ from tailrace.pipeline.transform import Selection
 from tailrace.plugins.kinds import FileLayout, Format, Sink, Source, SourceCall
 from tailrace.plugins.registry import LoadedPlugin, Registry
 from tailrace.reading.userinfo import redacted
+from tailrace.vault.keys import SigningKey
+from tailrace.vault.sealing import Vault
+from tailrace.vault.values import bound_columns_missing
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Job:
         destinations: Loaded sinks.
         selection: What to do to the tables.
         reference: Makes ids for secrets.
+        vault: Seals secrets, in credential mode ``full``.
+        signing_key: Signs the manifests, where one is set.
     """
 
     request: ExportRequest
@@ -67,6 +72,8 @@ class Job:
     destinations: tuple[Destination, ...]
     selection: Selection
     reference: Callable[..., str] = attrs.field(repr=False)
+    vault: Vault | None = attrs.field(default=None, repr=False)
+    signing_key: SigningKey | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def prepare(
@@ -78,6 +85,8 @@ class Job:
         user: User,
         now: datetime,
         reference: Callable[..., str],
+        vault: Vault | None = None,
+        signing_key: SigningKey | None = None,
     ) -> "Job":
         """Load the plugins and read the request.
 
@@ -115,6 +124,8 @@ class Job:
             ),
             selection=Selection.of(request, now),
             reference=reference,
+            vault=vault,
+            signing_key=signing_key,
         )
 
     @contextmanager
@@ -132,6 +143,7 @@ class Job:
             window=self.selection.window,
             reference=self.reference,
             context=context,
+            seal=None if self.vault is None else self.vault.seal,
         )
         with foreign_errors("source", self.source.name):
             opened = self.source.object.open(call)
@@ -139,6 +151,7 @@ class Job:
         try:
             with foreign_errors("source", self.source.name):
                 _check_dataset(dataset, self.source.name)
+            self._check_sealed(dataset)
             yield dataset
         except BaseException as error:
             # The source may put it in better words, but not keep it to itself.
@@ -158,6 +171,32 @@ class Job:
                 raise
             # By then all is read, or failed already: this changes nothing.
             log.warning("%s", failure.message)
+
+    def _check_sealed(self, dataset: Dataset) -> None:
+        """See that what is sealed can be opened again from the columns that are going to be written.
+
+        Raises:
+            RequestError: Columns are missing or renamed.
+        """
+        for table in dataset.tables:
+            if table.sealed is None:
+                continue
+            pairs = self.selection.columns
+            written = [old for new, old in pairs if new == old] if pairs else [column.name for column in table.columns]
+            renamed = [old for new, old in pairs if new != old and old in table.sealed.columns]
+            missing = bound_columns_missing(table.sealed.columns, table.sealed.bound_to, written)
+            if renamed or missing:
+                message = f"Sealed columns of {table.name} could not be opened again: "
+                message += f"{', '.join(renamed)} renamed." if renamed else f"without {', '.join(missing)}."
+                raise RequestError(
+                    message, hint=f"Keep these columns under their names: {', '.join(table.sealed.bound_to)}."
+                )
+
+    def sealed_header(self, tables: Sequence[Table]) -> dict[str, Any] | None:
+        """The header of what is sealed in these tables; None in other modes than ``full``."""
+        if self.vault is None:
+            return None
+        return self.vault.header({table.name: table.sealed for table in tables if table.sealed}).document()
 
     @property
     def level(self) -> CompressionLevel | None:
@@ -197,12 +236,14 @@ class Job:
         request = unstructure(self.request)
         request["where"] = [redacted(text) for text in self.request.where]
         keys = ("columns", "where", "since", "until", "time_zone", "sort", "limit")
+        header = self.sealed_header(tables)
         return {
             "schema_version": SCHEMA_VERSION,
             "source": self.source.name,
             "credentials": self.request.credentials.value,
             "parameters": {key: request[key] for key in keys if request[key] not in (None, [], ())},
             "tables": described,
+            **({"vault": header} if header else {}),
         }
 
 

@@ -21,6 +21,7 @@ from tailrace.model.manifest import (
 from tailrace.model.options import public_options
 from tailrace.plugins.registry import LoadedPlugin
 from tailrace.reading.userinfo import redacted
+from tailrace.vault.signing import signed
 
 if TYPE_CHECKING:
     from tailrace.pipeline.export import Proven
@@ -54,10 +55,12 @@ def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[
     # Which plugin an option belongs to, and whether it is secret, is settled by now.
     parameters["options"] = public_options(job.source_options)
     parameters["sinks"] = [sink.name for sink in job.request.sinks]
+    # Where keys lie on this machine is nobody's business; their ids are in the header.
+    del parameters["openers"]
     fields = job.fields(proven.name)
     encoded = proven.encoded
     plain_sha256, sha256 = proven.digests
-    return Manifest(
+    manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         tailrace_version=__version__,
         export_id=job.export_id,
@@ -89,7 +92,11 @@ def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[
             compression=None if job.level is None else CompressionRecord("gzip", job.level),
         ),
         notes=tuple(dict.fromkeys([*notes, *proven.notes])),
+        redaction=proven.redaction,
+        vault=job.sealed_header(proven.tables),
+        seal=None if job.vault is None else job.vault.seal_content(plain_sha256),
     )
+    return manifest if job.signing_key is None else signed(manifest, job.signing_key)
 
 
 def _plugin(plugin: LoadedPlugin[Any]) -> PluginRecord:

@@ -1,21 +1,24 @@
 """Checking a finished export again, any time later, and saying what is inside."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from tailrace.files.publish import MANIFEST_SUFFIX, manifest_path
 from tailrace.model.context import Context
 from tailrace.model.errors import IntegrityError, SourceError, TailraceError
 from tailrace.model.manifest import Manifest, decode_manifest
 from tailrace.model.options import build_options
 from tailrace.pipeline.foreign import foreign_errors
-from tailrace.pipeline.publish import MANIFEST_SUFFIX, manifest_path
 from tailrace.pipeline.reread import FileReader
 from tailrace.plugins.kinds import Format, RereadCall
 from tailrace.plugins.registry import LoadedPlugin, Registry
+from tailrace.vault.header import KeyHolder, open_header, read_header
+from tailrace.vault.sealing import seal_content
+from tailrace.vault.trust import Judgement, Trust
 
 _LARGEST_MANIFEST = 64 << 20
 
@@ -37,16 +40,24 @@ class Check:
 
 @attrs.frozen
 class Verification:
-    """What ``tailrace verify`` found out about a file."""
+    """What ``tailrace verify`` found out about a file.
+
+    Args:
+        file: The file.
+        manifest: What it says about itself.
+        checks: What was checked, and how it went.
+        trust: On what ground it is believed to come from whom it says, and why, in words.
+    """
 
     file: Path
     manifest: Manifest
     checks: tuple[Check, ...]
+    trust: Judgement
 
     @property
     def ok(self) -> bool:
-        """Whether everything was checked and is right."""
-        return all(check.ok for check in self.checks)
+        """Whether everything was checked and is right, and the signature is not one to distrust."""
+        return all(check.ok for check in self.checks) and self.trust.trust is not Trust.DISTRUSTED
 
 
 @attrs.frozen
@@ -93,17 +104,27 @@ def inspect(path: Path) -> Inspection:
     return Inspection(file, decode_manifest(content), file.exists())
 
 
-def verify(path: Path, *, registry: Registry, context: Context) -> Verification:
+def verify(
+    path: Path,
+    *,
+    registry: Registry,
+    context: Context,
+    judge: Callable[[Manifest], Judgement],
+    keys: Sequence[KeyHolder] = (),
+) -> Verification:
     """Check a file against its manifest: sizes, digests, and the rows in it, parsed by the format that wrote it.
 
     Args:
         path: The data file, or its manifest.
         registry: Where the format plugin comes from.
         context: Progress, cancellation, deadline.
+        judge: Judges its signature.
+        keys: Open its sealed credentials, to check its seal.
 
     Raises:
         SourceError: File or manifest do not exist.
-        IntegrityError: The manifest cannot be read.
+        IntegrityError: The manifest cannot be read, or its signature is not of it.
+        UnknownKeyError: None of the keys opens it.
     """
     inspection = inspect(path)
     file, manifest = inspection.file, inspection.manifest
@@ -145,7 +166,18 @@ def verify(path: Path, *, registry: Registry, context: Context) -> Verification:
             ),
             Check("plain digest", reader.plain_sha256 == record.plain_sha256, f"SHA-256 {reader.plain_sha256}"),
         ]
-    return Verification(file, manifest, (*checks, *rows))
+    if keys and manifest.vault is not None:
+        checks.append(_seal(manifest, reader.plain_sha256, keys))
+    return Verification(file, manifest, (*checks, *rows), judge(manifest))
+
+
+def _seal(manifest: Manifest, plain_sha256: str, keys: Sequence[KeyHolder]) -> Check:
+    """Whether the content is what the holder of the data key sealed."""
+    key = open_header(read_header(manifest.vault), keys)
+    seal = manifest.seal
+    # The reader has counted to the end: what it saw is what the seal is to be of.
+    ok = seal is not None and seal.sha256 == plain_sha256 and seal_content(key, plain_sha256) == seal
+    return Check("seal", ok, "made with the data key" if ok else "not made with the data key")
 
 
 def _not_regular(path: Path) -> SourceError:

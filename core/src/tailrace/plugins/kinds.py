@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Kind = Literal["source", "format", "sink", "hook"]
 KINDS: tuple[Kind, ...] = ("source", "format", "sink", "hook")
 
+Seal = Callable[[str, str, "pl.Series", "pl.DataFrame"], "pl.Series"]
+"""``seal(table, column, values, bound)``: the values, sealed; null stays null."""
+
 
 @attrs.frozen
 class SourceCall:
@@ -39,6 +42,8 @@ class SourceCall:
         reference: ``reference(*parts)`` gives the stable keyed id that stands for a secret in mode ``reference``;
             ``parts`` identify the secret (field, proxy …). Equal parts give equal ids under one key.
         context: Progress, cancellation, deadline.
+        seal: ``seal(table, column, values, bound)`` seals texts in mode ``full``, each to the values of the frame
+            ``bound`` in its row; None in the other modes. What was sealed is told in :attr:`tailrace.Table.sealed`.
     """
 
     location: str
@@ -48,6 +53,7 @@ class SourceCall:
     window: TimeRange | None
     reference: Callable[..., str] = attrs.field(repr=False)
     context: Context = attrs.field(repr=False)
+    seal: "Seal | None" = attrs.field(default=None, repr=False)
 
 
 @runtime_checkable
@@ -133,6 +139,8 @@ class WriteCall:
             carry their manifest inside.
         note: Call it with a sentence that the manifest should keep (a guard applied, values replaced).
         context: Progress, cancellation, deadline. Rows and bytes are counted already.
+        seal: In mode ``full``, for formats that carry their manifest inside: gives JSON-like values that authenticate
+            all bytes written so far, to be written at the end of the file.
     """
 
     tables: Sequence[OutgoingTable]
@@ -141,6 +149,7 @@ class WriteCall:
     embedded: Mapping[str, Any]
     note: Callable[[str], None] = attrs.field(repr=False)
     context: Context = attrs.field(repr=False)
+    seal: Callable[[], Mapping[str, Any]] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -189,6 +198,58 @@ class Format(Protocol):
 
         Raises:
             IntegrityError: The bytes are not what this format writes.
+        """
+        ...
+
+
+@attrs.frozen
+class SearchCall:
+    """A finished container whose content is to be searched for secrets.
+
+    Args:
+        blocks: The bytes of the file in order, in blocks of about a megabyte that end anywhere.
+        options: Instance of the format's ``options_type``, as it was when the file was written.
+    """
+
+    blocks: Iterator[bytes] = attrs.field(repr=False)
+    options: Any
+
+
+@runtime_checkable
+class Container(Protocol):
+    """A format whose files are compressed inside (XLSX, PDF): the bytes of such a file do not show what is in it."""
+
+    def searchable(self, call: SearchCall) -> Iterator[bytes]:
+        """The content of a finished file: its parts unpacked, one behind the other, in blocks of any size.
+
+        The engine searches this beside the bytes of the file itself. Whatever a reader of the file could see belongs
+        here, properties and comments included.
+
+        Raises:
+            IntegrityError: The bytes are not what this format writes.
+        """
+        ...
+
+
+@runtime_checkable
+class CarriesManifest(Protocol):
+    """What a :class:`Format` also has whose files hold their manifest inside, so that it can be changed there."""
+
+    def with_manifest(
+        self,
+        content: bytes,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        seal: Callable[[bytes], Mapping[str, Any]],
+    ) -> bytes:
+        """The same file with another manifest inside, and sealed anew; all else stays, byte for byte.
+
+        Args:
+            content: The plain bytes of a file with a seal.
+            change: Gives the new manifest for the old one.
+            seal: Gives the seal for the bytes before it.
+
+        Raises:
+            IntegrityError: The file is not built as this format writes it.
         """
         ...
 

@@ -9,7 +9,8 @@ The patterns are read by two engines, Rust's (no look-around) and Python's; test
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ They begin with one of two rare characters, which makes them quick to look for.
 """
 
 
-def without_userinfo(expr: "pl.Expr") -> "pl.Expr":
+def without_userinfo(expr: "pl.Expr", *, removed: "Callable[[pl.Series], None] | None" = None) -> "pl.Expr":
     """Remove user names and passwords from every address in a text column.
 
     Args:
         expr: A text expression.
+        removed: Told what is removed, as ``name:password@`` and as it is written, whenever something is; from the
+            threads that read.
 
     Returns:
         The same text without ``name:password@``; null stays null.
@@ -59,7 +62,9 @@ def without_userinfo(expr: "pl.Expr") -> "pl.Expr":
 
     # The signs are looked for by polars alone, which does it beside Python; most batches then need nothing more.
     signs = expr.str.contains_any(list(_SIGNS))
-    return pl.map_batches([expr, signs], _cleaned, return_dtype=pl.String, is_elementwise=True)
+    return pl.map_batches(
+        [expr, signs], partial(_cleaned, removed=removed), return_dtype=pl.String, is_elementwise=True
+    )
 
 
 def redacted(text: str) -> str:
@@ -76,7 +81,7 @@ def redacted(text: str) -> str:
     return text
 
 
-def _cleaned(columns: "Sequence[pl.Series]") -> "pl.Series":
+def _cleaned(columns: "Sequence[pl.Series]", *, removed: "Callable[[pl.Series], None] | None" = None) -> "pl.Series":
     texts, signs = columns
     if not signs.any():
         return texts
@@ -85,5 +90,22 @@ def _cleaned(columns: "Sequence[pl.Series]") -> "pl.Series":
     texts, suspects = texts.alias(""), signs.alias("").arg_true()
     cleaned = texts.gather(suspects)
     for pattern in _CREDENTIALS:
-        cleaned = cleaned.str.replace_all(pattern, "${1}")
+        stored, cleaned = cleaned, cleaned.str.replace_all(pattern, "${1}")
+        if removed is not None:
+            _tell(stored.filter((stored != cleaned).fill_null(value=False)), pattern, removed)
     return texts.scatter(suspects, cleaned).alias(name)
+
+
+def _tell(texts: "pl.Series", pattern: str, removed: "Callable[[pl.Series], None]") -> None:
+    """Tell what the pattern finds in the texts, without what stands before it."""
+    import polars as pl
+
+    if texts.is_empty():
+        return
+    found = texts.str.extract_all(pattern).explode().unique()
+    before = found.str.replace(pattern, "${1}").alias("before")
+    removed(
+        pl.DataFrame([found.alias("found"), before])
+        .select(pl.col("found").str.strip_prefix(pl.col("before")))
+        .to_series()
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tailrace.pipeline.storage import storage_errors
+from tailrace.files.storage import storage_errors
 
 log = logging.getLogger(__name__)
 

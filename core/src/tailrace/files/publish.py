@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from tailrace.files.staging import staged_file
+from tailrace.files.storage import storage_errors
 from tailrace.model.errors import NotAllowedError, StorageError
-from tailrace.pipeline.staging import staged_file
-from tailrace.pipeline.storage import storage_errors
 
 MANIFEST_SUFFIX = ".manifest.json"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
