@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tailrace import Engine, ExportEvent, User, hookimpl
+from tailrace.files.staging import sweep
 from tailrace.model.errors import RequestError, SourceError
-from tailrace.pipeline.staging import sweep
 from tailrace.settings import Settings
 
 

@@ -117,3 +117,27 @@ def test_no_password_survives_in_an_address(
 def test_long_texts_take_no_longer_than_they_are_long() -> None:
     for text in ("a:" * 50_000, "http://" * 20_000 + "@", "%25" * 50_000 + "@", " a:b" * 50_000, "x" * 100_000):
         redacted(text)
+
+
+def test_what_is_removed_can_be_told() -> None:
+    told: list[str] = []
+    texts = pl.Series(
+        [
+            "https://kim:pa:ss@h/x",
+            None,
+            "a mail to kim@example.org",
+            "kim:pw@h and socks5://to%2Fken@h, or kim:pw@h",
+            "https%3A%2F%2Fkim%3Apw%40h",
+            "nothing",
+        ]
+    )
+    left = pl.select(without_userinfo(pl.lit(texts), removed=told.extend)).to_series()
+    assert left.to_list() == [
+        "https://h/x",
+        None,
+        "a mail to kim@example.org",
+        "h and socks5://h, or h",
+        "https%3A%2F%2Fh",
+        "nothing",
+    ]
+    assert set(told) == {"kim%3Apw%40", "kim:pa:ss@", "kim:pw@", "to%2Fken@"}

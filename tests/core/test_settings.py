@@ -94,8 +94,8 @@ def test_a_tilde_is_the_home_of_the_user(working_folder: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("usr = 'me'", "unknown key 'usr', there is home, plugins, user @ $"),
-        ("[plugin]\ndeny = ['x']", "unknown key 'plugin', there is home, plugins, user @ $"),
+        ("usr = 'me'", "unknown key 'usr', there is credentials, home, plugins, user, vault @ $"),
+        ("[plugin]\ndeny = ['x']", "unknown key 'plugin', there is credentials, home, plugins, user, vault @ $"),
         ("[plugins]\ndney = ['x']", "unknown key 'dney', there is allow, deny, prefer @ $.plugins"),
         ("user = 5", "expected text, got int @ $.user"),
         ("home = true", "expected a path as text, got bool @ $.home"),
@@ -157,8 +157,9 @@ def test_a_misspelt_variable_is_an_error_and_corrected() -> None:
         load_settings(environ={"TAILRACE_PLUGIN_DENY": "csv"})
     assert caught.value.message == "There is no setting for the environment variable TAILRACE_PLUGIN_DENY."
     assert caught.value.hint == (
-        "Did you mean TAILRACE_PLUGINS_DENY? There is: TAILRACE_CONFIG, TAILRACE_HOME, TAILRACE_PLUGINS_ALLOW, "
-        "TAILRACE_PLUGINS_DENY, TAILRACE_PLUGINS_PREFER, TAILRACE_USER."
+        "Did you mean TAILRACE_PLUGINS_DENY? There is: TAILRACE_CONFIG, TAILRACE_CREDENTIALS_ALLOWED, TAILRACE_HOME, "
+        "TAILRACE_PLUGINS_ALLOW, TAILRACE_PLUGINS_DENY, TAILRACE_PLUGINS_PREFER, TAILRACE_USER, TAILRACE_VAULT_KEYS, "
+        "TAILRACE_VAULT_OPENERS, TAILRACE_VAULT_SIGNING_KEY, TAILRACE_VAULT_TRUSTED."
     )
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environ={"TAILRACE_XYZ_QQQ_WWWWWWW": "1"})

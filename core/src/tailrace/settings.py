@@ -22,7 +22,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -51,6 +51,34 @@ def _default_home() -> Path:
 
 
 @attrs.frozen
+class CredentialSettings:
+    """What may be done to user names and passwords.
+
+    Args:
+        allowed: Credential modes that exports may use; all of them when empty.
+    """
+
+    allowed: tuple[Literal["full", "sanitized", "reference"], ...] = ()
+
+
+@attrs.frozen
+class VaultSettings:
+    """Which keys seal, open, sign and are trusted: references to keys, never keys; see :mod:`tailrace.vault.keyring`.
+
+    Args:
+        openers: Who can open what mode ``full`` seals, where an export does not say.
+        keys: What imports open with, where they do not say.
+        signing_key: What manifests are signed with; empty to leave them unsigned.
+        trusted: Public keys of signers; with any, an export that is not signed by one of them is not accepted.
+    """
+
+    openers: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    signing_key: str = ""
+    trusted: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class Settings:
     """What is set for an engine, apart from the single export.
 
@@ -59,11 +87,15 @@ class Settings:
             the settings file's folder, or from the working folder when the variable names them.
         user: Who exports when nobody says so; empty for the operating system's user.
         plugins: Which plugins may be used.
+        credentials: What may be done to user names and passwords.
+        vault: Which keys seal, open, sign and are trusted.
     """
 
     home: Path = attrs.field(factory=_default_home)
     user: str = ""
     plugins: PluginSelection = attrs.field(factory=PluginSelection)
+    credentials: CredentialSettings = attrs.field(factory=CredentialSettings)
+    vault: VaultSettings = attrs.field(factory=VaultSettings)
 
 
 def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
