@@ -2,6 +2,13 @@
 
 Every line that does not belong to the manifest's inside begins with a character that says what it is, which is what
 :mod:`tailrace_format_json.reread` relies on: ``"`` a key of the document, ``{`` a row, ``]`` the end of a table.
+
+A document with sealed credentials ends with its seal, one line that authenticates every byte before the comma that it
+follows::
+
+    ],
+    "seal": {"sha256": "9f86…", "mac": "60303ae2…"}
+    }
 """
 
 import json
@@ -11,6 +18,9 @@ from typing import Any
 from tailrace import ByteWriter
 
 MANIFEST_KEY = "manifest"
+SEAL_KEY = "seal"
+SEAL_START = f',\n"{SEAL_KEY}": '.encode()
+"""What stands between the bytes that are sealed and their seal."""
 
 
 def manifest_lines(manifest: Mapping[str, Any]) -> bytes:
@@ -22,6 +32,11 @@ def manifest_lines(manifest: Mapping[str, Any]) -> bytes:
 def table_start(name: str) -> bytes:
     """What comes before the first row of a table."""
     return f",\n{json.dumps(name, ensure_ascii=False)}: [\n".encode()
+
+
+def seal_line(seal: Mapping[str, Any]) -> bytes:
+    """The seal of a document, and the comma before it."""
+    return SEAL_START + json.dumps(dict(seal)).encode()
 
 
 TABLE_END = b"]"

@@ -10,11 +10,14 @@ from tailrace import ByteWriter, FileLayout, OutgoingTable, RequestError, Reread
 from tailrace_format_json.document import (
     DOCUMENT_END,
     MANIFEST_KEY,
+    SEAL_KEY,
     TABLE_END,
     SeparatedRows,
     manifest_lines,
+    seal_line,
     table_start,
 )
+from tailrace_format_json.embedded import ChangeManifest, SealBytes, with_manifest
 from tailrace_format_json.inspection import Inspection
 from tailrace_format_json.nesting import leaf_types
 from tailrace_format_json.options import JsonOptions
@@ -55,10 +58,25 @@ class JsonFormat:
                 table.write(rows)
                 rows.finish()
                 call.output.write(TABLE_END)
+            if call.seal is not None:
+                call.output.write(seal_line(call.seal()))
             call.output.write(DOCUMENT_END)
         for table in prepared:
             for note in table.inspection.notes():
                 call.note(note)
+
+    def with_manifest(self, content: bytes, change: ChangeManifest, seal: SealBytes) -> bytes:
+        """The same document with another manifest inside, and sealed anew.
+
+        Args:
+            content: A document, as :meth:`write` wrote it.
+            change: Gives the new manifest for the old one.
+            seal: Gives the seal for the bytes before it.
+
+        Raises:
+            IntegrityError: The document is not built as it was written.
+        """
+        return with_manifest(content, change, seal)
 
     def count_rows(self, call: RereadCall) -> Mapping[str, int]:
         """Count the rows of each table in a finished file.
@@ -84,9 +102,9 @@ class _Prepared:
 
     @classmethod
     def of(cls, table: OutgoingTable, options: JsonOptions) -> "_Prepared":
-        if options.layout == "document" and table.name == MANIFEST_KEY:
+        if options.layout == "document" and table.name in {MANIFEST_KEY, SEAL_KEY}:
             raise RequestError(
-                f"A table cannot be named {MANIFEST_KEY!r} in a JSON document: that is where its manifest is.",
+                f"A table cannot be named {table.name!r} in a JSON document: that is where its {table.name} is.",
                 hint="Write a file per table: --option layout=lines",
             )
         schema = table.frame.collect_schema()

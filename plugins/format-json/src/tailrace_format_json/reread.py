@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from tailrace import IntegrityError
-from tailrace_format_json.document import MANIFEST_KEY
+from tailrace_format_json.document import MANIFEST_KEY, SEAL_KEY
 
 _BATCH = 4 << 20
 """Bytes that are parsed together."""
 _LONGEST_LINE = 128 << 20
 _MANIFEST_START = f'"{MANIFEST_KEY}": '.encode()
+_SEAL_START = f'"{SEAL_KEY}": {{'.encode()
 _MANIFEST_ENDS = frozenset({b"},\n", b"}\n"})
 _EMPTY_MANIFESTS = frozenset({b"{},\n", b"{}\n"})
 _END_OF_TABLE = re.compile(rb"\n\]")
@@ -58,7 +59,11 @@ def count_document(
     more = _read_manifest(document)
     counts: dict[str, int] = {}
     while more:
-        name = _table_name(document.line())
+        line = document.line()
+        if line.startswith(_SEAL_START):
+            _check_seal(line)
+            break
+        name = _table_name(line)
         if name not in tables or name in counts:
             raise _damaged(f"It has a table {name!r} twice, or one that should not be there")
         if columns is None:
@@ -151,6 +156,16 @@ def _read_manifest(document: _Document) -> bool:
     if not isinstance(manifest, dict) or not content.startswith(_MANIFEST_START):
         raise _damaged("It has no manifest that can be read")
     return lines[-1].endswith(b",\n")
+
+
+def _check_seal(line: bytes) -> None:
+    """See that the seal has its form; whether it is right takes the data key."""
+    try:
+        seal = json.loads(line.removeprefix(_SEAL_START[:-1]).decode())
+    except (ValueError, RecursionError):
+        seal = None
+    if not isinstance(seal, dict) or set(seal) != {"sha256", "mac"} or not line.endswith(b"}\n"):
+        raise _damaged("Its seal is broken")
 
 
 def _table_name(line: bytes) -> str:

@@ -16,12 +16,14 @@ import polars as pl
 
 from tailrace import CredentialMode, NotAllowedError, without_userinfo
 from tailrace_source_analytics.log import exactly, is_text
+from tailrace_source_analytics.removed import Removed
 
 _CREDENTIAL_NAME = (
     r"(?:\w+[_-])?(?:user[_-]?name|user|login|pass(?:wd|word|phrase)?|pwd|(?:proxy[_-])?auth(?:orization)?|token|"
     r"api[_-]?key|secret|credentials?|cookie|session[_-]?key|private[_-]?key|rfc931)(?:[_-](?:encrypted|enc|hash|value))?"
 )
 _CREDENTIAL = re.compile(_CREDENTIAL_NAME, re.IGNORECASE)
+_PERSON = re.compile(r"(?:\w+[_-])?(?:user[_-]?name|user|login|rfc931)", re.IGNORECASE)
 _JSON_TEXT = r'"(?:[^"\\]|\\.)*"'
 _JSON_DEPTH = 4
 
@@ -61,6 +63,11 @@ def is_secret(name: str) -> bool:
     return _CREDENTIAL.fullmatch(name) is not None
 
 
+def is_person(name: str) -> bool:
+    """Whether a column of credentials tells who somebody is, rather than what nobody else may know."""
+    return _PERSON.fullmatch(name) is not None
+
+
 def without_credentials(
     frame: pl.LazyFrame,
     schema: pl.Schema,
@@ -69,6 +76,7 @@ def without_credentials(
     nested: Sequence[str],
     mode: CredentialMode,
     reference: Callable[..., str],
+    removed: Removed,
 ) -> pl.LazyFrame:
     """The same rows without credentials.
 
@@ -79,20 +87,22 @@ def without_credentials(
         nested: Columns of JSON text.
         mode: ``sanitized`` or ``reference``.
         reference: Makes the ids.
+        removed: Is told passwords and tokens as they are removed.
     """
     changes = []
     for name, dtype in schema.items():
         if name in secrets:
+            kept_out = None if is_person(name) else removed
             changes.append(
-                pl.lit(None, dtype=pl.String).alias(name)
+                _emptied(name, kept_out)
                 if mode == CredentialMode.SANITIZED
-                else _referenced(name, reference)
+                else _mapped(name, Ids(name, reference, kept_out))
             )
         elif is_text(dtype) and name not in _NO_ADDRESS:
             text = exactly(name).cast(pl.String) if dtype != pl.String else exactly(name)
             if name in nested:
-                text = text.str.replace_all(_JSON_CREDENTIAL, '"${1}": null')
-            changes.append(without_userinfo(text).alias(name))
+                text = text.map_batches(Members(removed), return_dtype=pl.String, is_elementwise=True)
+            changes.append(without_userinfo(text, removed=removed.logins).alias(name))
     return frame.with_columns(changes) if changes else frame
 
 
@@ -103,21 +113,65 @@ class Ids:
     Args:
         column: Name of the column, a part of each id.
         reference: Makes them.
+        removed: Is told the values.
     """
 
     column: str
     reference: Callable[..., str]
+    removed: Removed | None = None
     _known: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
 
     def __call__(self, values: pl.Series) -> pl.Series:
         """The ids of some values; null stays null."""
         text = values.alias("").cast(pl.String)
         distinct = text.drop_nulls().unique()
+        if self.removed is not None:
+            self.removed.values(distinct)
         for value in distinct:
             if value not in self._known:
                 self._known[value] = self.reference(self.column, value)
         return text.replace_strict(distinct, [self._known[value] for value in distinct], return_dtype=pl.String)
 
 
-def _referenced(name: str, reference: Callable[..., str]) -> pl.Expr:
-    return exactly(name).map_batches(Ids(name, reference), return_dtype=pl.String, is_elementwise=True)
+@attrs.frozen
+class Members:
+    """JSON text without the values of members that are named like a credential.
+
+    Args:
+        removed: Is told the values.
+    """
+
+    removed: Removed
+
+    def __call__(self, texts: pl.Series) -> pl.Series:
+        """The same texts with null in place of the values."""
+        texts = texts.alias("")
+        clean = texts.str.replace_all(_JSON_CREDENTIAL, '"${1}": null')
+        changed = texts.filter((texts != clean).fill_null(value=False))
+        if len(changed):
+            self.removed.members(changed.str.extract_all(_JSON_CREDENTIAL).explode(), is_person)
+        return clean
+
+
+@attrs.frozen
+class Nothing:
+    """Null in place of each value of a column.
+
+    Args:
+        removed: Is told the values.
+    """
+
+    removed: Removed
+
+    def __call__(self, values: pl.Series) -> pl.Series:
+        """As many nulls."""
+        self.removed.values(values)
+        return pl.repeat(None, len(values), dtype=pl.String, eager=True)
+
+
+def _emptied(name: str, removed: Removed | None) -> pl.Expr:
+    return pl.lit(None, dtype=pl.String).alias(name) if removed is None else _mapped(name, Nothing(removed))
+
+
+def _mapped(name: str, change: Callable[[pl.Series], pl.Series]) -> pl.Expr:
+    return exactly(name).map_batches(change, return_dtype=pl.String, is_elementwise=True)

@@ -13,6 +13,7 @@ from tailrace_source_analytics.credentials import is_secret, without_credentials
 from tailrace_source_analytics.log import ROW, Log, exactly
 from tailrace_source_analytics.options import AnalyticsOptions
 from tailrace_source_analytics.rejects import Rejects
+from tailrace_source_analytics.removed import Removed
 from tailrace_source_analytics.times import TimeReading, UnreadableTimesError, read_times
 
 _LOOKED_AT = 2_000
@@ -31,6 +32,7 @@ class _Plan:
         secrets: Final names of columns that are credentials.
         nested: Final names of columns of JSON text.
         call: For credentials.
+        removed: Is told passwords and tokens as they are removed.
     """
 
     schema: pl.Schema
@@ -40,6 +42,7 @@ class _Plan:
     secrets: Sequence[str]
     nested: Sequence[str]
     call: SourceCall
+    removed: Removed
 
     def rows(self, log: Log, rejects: Rejects) -> pl.LazyFrame:
         """The rows of the log; no Python runs per batch unless values must be converted."""
@@ -62,11 +65,18 @@ class _Plan:
             nested=self.nested,
             mode=self.call.credentials,
             reference=self.call.reference,
+            removed=self.removed,
         )
 
 
-def interpret(log: Log, call: SourceCall, rejects: Rejects) -> tuple[Table, list[str]]:
+def interpret(log: Log, call: SourceCall, rejects: Rejects, removed: Removed) -> tuple[Table, list[str]]:
     """Give the columns of a log their names, types and meanings.
+
+    Args:
+        log: The log.
+        call: What is asked for.
+        rejects: Where rows go that cannot be read.
+        removed: Is told passwords and tokens as they are removed.
 
     Returns:
         The table ``requests``, and what was recognised and decided.
@@ -95,7 +105,7 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects) -> tuple[Table, list
         notes.append(f"credentials, {done}: " + ", ".join(secrets))
     stored_nested = [name for name, dtype in schema.items() if dtype.is_nested()]
     nested = [names.get(name, name) for name in (*stored_nested, *log.nested)]
-    plan = _Plan(schema, casts, native, names, secrets, nested, call)
+    plan = _Plan(schema, casts, native, names, secrets, nested, call, removed)
     frame = plan.rows(log, rejects)
     table = Table(
         name="requests",

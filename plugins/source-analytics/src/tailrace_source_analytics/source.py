@@ -10,6 +10,7 @@ from tailrace_source_analytics.location import read_location
 from tailrace_source_analytics.opening import open_log
 from tailrace_source_analytics.options import AnalyticsOptions
 from tailrace_source_analytics.rejects import Rejects
+from tailrace_source_analytics.removed import Removed
 
 
 class AnalyticsSource:
@@ -35,8 +36,14 @@ class AnalyticsSource:
         check_mode(call.credentials)
         options: AnalyticsOptions = call.options
         rejects = Rejects(BadRows() if options.on_bad_rows == "report" else None)
+        removed = Removed()
         with open_log(read_location(call.location, options), options, rejects, call.context) as log:
-            table, notes = interpret(log, call, rejects)
+            table, notes = interpret(log, call, rejects, removed)
             if log.is_empty():
                 notes.append(f"{log.place} has no rows")
-            yield Dataset((table,), version=f"analytics-{log.kind}", notes=tuple(dict.fromkeys(notes)))
+            yield Dataset(
+                (table,),
+                version=f"analytics-{log.kind}",
+                notes=tuple(dict.fromkeys(notes)),
+                secrets=removed.secrets,
+            )

@@ -1,17 +1,19 @@
 """ProxyWhirl's SQLite database: identities and their current status as one table, health checks as another."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import attrs
 import polars as pl
 
-from tailrace import BadRows, Dataset, SourceCall, SourceError, SqliteSnapshot, Table
+from tailrace import BadRows, Dataset, Secrets, SourceCall, SourceError, SqliteSnapshot, Table
 from tailrace_source_pool.address import take_apart
 from tailrace_source_pool.checks import CHECKS, KnownProxies, checks_table
 from tailrace_source_pool.columns import DERIVED, described
 from tailrace_source_pool.location import Shape
+from tailrace_source_pool.logins import decrypted
 from tailrace_source_pool.protection import StoredPool, protect
 from tailrace_source_pool.stored_table import (
     BAD_COLUMN,
@@ -28,7 +30,7 @@ from tailrace_source_pool.unreadable import Unreadable
 
 IDENTITIES, STATUSES = "proxy_identities", "proxy_statuses"
 
-_IDENTITY: Mapping[str, pl.DataType] = {
+IDENTITY_COLUMNS: Mapping[str, pl.DataType] = {
     "url": TEXT,
     "protocol": TEXT,
     "host": TEXT,
@@ -49,7 +51,7 @@ _IDENTITY: Mapping[str, pl.DataType] = {
     "source_url": TEXT,
     "discovered_at": TIME,
 }
-_STATUS: Mapping[str, pl.DataType] = {
+STATUS_COLUMNS: Mapping[str, pl.DataType] = {
     "proxy_url": TEXT,
     "health_status": TEXT,
     "last_success_at": TIME,
@@ -87,7 +89,7 @@ def open_database(path: Path, call: SourceCall) -> Iterator[Dataset]:
     """
     with SqliteSnapshot(path, context=call.context) as snapshot:
         _require((IDENTITIES, STATUSES, *((CHECKS,) if call.options.checks else ())), snapshot, path)
-        proxies, known, notes = _proxies(snapshot, call, path)
+        proxies, known, secrets, notes = _proxies(snapshot, call, path)
         tables = [proxies]
         if call.options.checks:
             checks, more = checks_table(snapshot, known, path, report=call.options.on_bad_rows == "report")
@@ -100,7 +102,7 @@ def open_database(path: Path, call: SourceCall) -> Iterator[Dataset]:
                 )
         elif CHECKS in snapshot.tables() and (count := snapshot.count(CHECKS)):
             notes.append(f"The database also holds {count} health checks: --option checks=true exports them.")
-        yield Dataset(tables=tables, version=Shape.DATABASE.value, notes=notes)
+        yield Dataset(tables=tables, version=Shape.DATABASE.value, notes=notes, secrets=secrets)
 
 
 def _require(tables: Iterable[str], snapshot: SqliteSnapshot, path: Path) -> None:
@@ -115,13 +117,15 @@ def _require(tables: Iterable[str], snapshot: SqliteSnapshot, path: Path) -> Non
     raise SourceError(message, hint=hint)
 
 
-def _proxies(snapshot: SqliteSnapshot, call: SourceCall, path: Path) -> tuple[Table, KnownProxies, list[str]]:
-    """The table ``proxies``, what the checks need to know of it, and notes."""
+def _proxies(
+    snapshot: SqliteSnapshot, call: SourceCall, path: Path
+) -> tuple[Table, KnownProxies, Callable[[], Secrets] | None, list[str]]:
+    """The table ``proxies``, what the checks need to know of it, what was kept out, and notes."""
     report = call.options.on_bad_rows == "report"
     bad_rows, bad_statuses = BadRows(), BadRows()
-    identities = StoredTable.of(snapshot, IDENTITIES, _IDENTITY, reserved=(*DERIVED, *_STATUS))
+    identities = StoredTable.of(snapshot, IDENTITIES, IDENTITY_COLUMNS, reserved=(*DERIVED, *STATUS_COLUMNS))
     statuses = StoredTable.of(
-        snapshot, STATUSES, _STATUS, reserved=(*DERIVED, *identities.shown.values(), *identities.absent)
+        snapshot, STATUSES, STATUS_COLUMNS, reserved=(*DERIVED, *identities.shown.values(), *identities.absent)
     )
     for stored, needed in ((identities, "url"), (statuses, "proxy_url")):
         if needed in stored.absent:
@@ -134,9 +138,13 @@ def _proxies(snapshot: SqliteSnapshot, call: SourceCall, path: Path) -> tuple[Ta
     )
     others = _further_logins(snapshot, checks=call.options.checks, misfits=bad_rows.count > 0)
     unreadable = Unreadable(f"{path}, table {IDENTITIES}", "row", bad_rows if report else None)
-    pool, rows = _pool(rows, others, unreadable)
-    shown = protect(pool, call.credentials, call.reference)
-    notes = [f"A database of ProxyWhirl with {rows.height or 'no'} proxies.", *shown.notes]
+    pool, urls = _pool(rows, others, unreadable)
+    # In the database single values are encrypted; elsewhere, a password that looks like it is one.
+    pool = attrs.evolve(pool, logins=decrypted(pool.logins, call.credentials))
+    # As large as the pool itself, and no longer needed.
+    del rows, others
+    shown = protect(pool, call)
+    notes = [f"A database of ProxyWhirl with {urls.len() or 'no'} proxies.", *shown.notes]
     if statusless:
         notes.append(f"{statusless} proxies have no status yet: its columns are empty.")
     if lost:
@@ -157,8 +165,9 @@ def _proxies(snapshot: SqliteSnapshot, call: SourceCall, path: Path) -> tuple[Ta
         sample=lambda n: frame.gather_every(max(1, frame.height // max(1, n))).head(n),
         bad_rows=bad_rows,
         time_column="discovered_at",
+        sealed=shown.sealed,
     )
-    return table, KnownProxies.of(rows["url"], frame, shown.redactor), notes
+    return table, KnownProxies.of(urls, frame, shown.redactor), shown.secrets, notes
 
 
 def _joined(identities: pl.DataFrame, statuses: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, int, int]:
@@ -197,8 +206,8 @@ def _further_logins(snapshot: SqliteSnapshot, *, checks: bool, misfits: bool) ->
     return pl.concat(found, how="diagonal")
 
 
-def _pool(rows: pl.DataFrame, others: pl.DataFrame, unreadable: Unreadable) -> tuple[StoredPool, pl.DataFrame]:
-    """The readable rows, by address; as a pool, and as they are stored."""
+def _pool(rows: pl.DataFrame, others: pl.DataFrame, unreadable: Unreadable) -> tuple[StoredPool, pl.Series]:
+    """The readable rows, by address; as a pool, and the URLs that they are stored under."""
     logins = pl.concat([rows.select(*_LOGIN), others])
     everybody = take_apart(logins["url"])
     address = everybody.head(rows.height)
@@ -212,4 +221,4 @@ def _pool(rows: pl.DataFrame, others: pl.DataFrame, unreadable: Unreadable) -> t
     order = address.with_row_index(ROW).filter(good).sort("url", maintain_order=True)[ROW]
     rows = rows[order]
     facts = rows.drop(ROW, BAD_COLUMN, BAD_REASON, *_LOGIN)
-    return StoredPool(logins, everybody, order, facts), rows
+    return StoredPool(logins, everybody, order, facts), rows["url"]

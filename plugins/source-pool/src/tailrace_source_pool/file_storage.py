@@ -1,8 +1,8 @@
 """The JSON that ProxyWhirl's FileStorage writes: an array with one object per proxy."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 import polars as pl
@@ -10,22 +10,14 @@ import polars as pl
 from tailrace import SourceError
 from tailrace_source_pool import strict_json
 from tailrace_source_pool.address import take_apart
+from tailrace_source_pool.members import FLAG, LABELS, NUMBER, TEXT, TIME, WHOLE, Complaints, column, documents, objects
 from tailrace_source_pool.protection import StoredPool
-from tailrace_source_pool.times import UTC_MICROSECONDS, read_times
 from tailrace_source_pool.unreadable import Unreadable
 
 MAX_DEPTH = 64
 """How deeply tags and metadata may be nested."""
-
-_LABELS: Mapping[type, str] = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
-}
+AT_ONCE = 5_000
+"""Entries that are Python objects at the same time."""
 
 
 @attrs.frozen
@@ -37,176 +29,166 @@ class _Field:
     dtype: pl.DataType
 
 
-_TEXT, _WHOLE, _NUMBER, _FLAG, _TIME = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), UTC_MICROSECONDS
-_TYPES: Mapping[pl.DataType, tuple[type, ...]] = {
-    _TEXT: (str,),
-    _WHOLE: (int,),
-    _NUMBER: (int, float),
-    _FLAG: (bool,),
-    _TIME: (str,),
-}
 _LOGIN = ("url", "username", "password")
 _FIELDS = tuple(
     _Field(name, column or name, dtype)
     for name, column, dtype in (
-        ("protocol", "", _TEXT),
-        ("id", "", _TEXT),
-        ("allow_local", "", _FLAG),
-        ("country_code", "", _TEXT),
-        ("region", "", _TEXT),
-        ("source", "", _TEXT),
-        ("source_url", "", _TEXT),
-        ("created_at", "discovered_at", _TIME),
-        ("health_status", "", _TEXT),
-        ("last_success_at", "", _TIME),
-        ("last_failure_at", "", _TIME),
-        ("last_health_check", "last_check_at", _TIME),
-        ("next_check_time", "", _TIME),
-        ("consecutive_successes", "", _WHOLE),
-        ("consecutive_failures", "", _WHOLE),
-        ("total_checks", "", _WHOLE),
-        ("total_health_failures", "", _WHOLE),
-        ("recovery_attempt", "", _WHOLE),
-        ("last_health_error", "", _TEXT),
-        ("requests_started", "", _WHOLE),
-        ("requests_completed", "", _WHOLE),
-        ("requests_active", "", _WHOLE),
-        ("total_requests", "requests_total", _WHOLE),
-        ("total_successes", "requests_succeeded", _WHOLE),
-        ("total_failures", "requests_failed", _WHOLE),
-        ("average_response_time_ms", "avg_response_time_ms", _NUMBER),
-        ("latency_ms", "", _NUMBER),
-        ("ema_response_time_ms", "", _NUMBER),
-        ("ema_alpha", "", _NUMBER),
-        ("window_start", "", _TIME),
-        ("window_duration_seconds", "", _WHOLE),
-        ("ttl", "", _WHOLE),
-        ("expires_at", "", _TIME),
-        ("cost_per_request", "", _NUMBER),
-        ("updated_at", "", _TIME),
+        ("protocol", "", TEXT),
+        ("id", "", TEXT),
+        ("allow_local", "", FLAG),
+        ("country_code", "", TEXT),
+        ("region", "", TEXT),
+        ("source", "", TEXT),
+        ("source_url", "", TEXT),
+        ("created_at", "discovered_at", TIME),
+        ("health_status", "", TEXT),
+        ("last_success_at", "", TIME),
+        ("last_failure_at", "", TIME),
+        ("last_health_check", "last_check_at", TIME),
+        ("next_check_time", "", TIME),
+        ("consecutive_successes", "", WHOLE),
+        ("consecutive_failures", "", WHOLE),
+        ("total_checks", "", WHOLE),
+        ("total_health_failures", "", WHOLE),
+        ("recovery_attempt", "", WHOLE),
+        ("last_health_error", "", TEXT),
+        ("requests_started", "", WHOLE),
+        ("requests_completed", "", WHOLE),
+        ("requests_active", "", WHOLE),
+        ("total_requests", "requests_total", WHOLE),
+        ("total_successes", "requests_succeeded", WHOLE),
+        ("total_failures", "requests_failed", WHOLE),
+        ("average_response_time_ms", "avg_response_time_ms", NUMBER),
+        ("latency_ms", "", NUMBER),
+        ("ema_response_time_ms", "", NUMBER),
+        ("ema_alpha", "", NUMBER),
+        ("window_start", "", TIME),
+        ("window_duration_seconds", "", WHOLE),
+        ("ttl", "", WHOLE),
+        ("expires_at", "", TIME),
+        ("cost_per_request", "", NUMBER),
+        ("updated_at", "", TIME),
     )
 )
 _DOCUMENTS: Mapping[str, type] = {"tags": list, "metadata": dict}
 _KNOWN = frozenset([*_LOGIN, *(field.name for field in _FIELDS), *_DOCUMENTS])
 
 
-def read_entries(text: str, path: Path) -> list[object]:
-    """The entries of the array.
-
-    Raises:
-        SourceError: Not JSON, or JSON of another shape.
-    """
+def not_an_array(text: str, path: Path) -> SourceError:
+    """What to say about a file that is not the strict JSON array that it should be."""
+    hint = "Expected: the array of proxies that ProxyWhirl's FileStorage writes."
     try:
         document = strict_json.parse(text)
     except strict_json.JsonError as error:
-        reason = str(error)
-    else:
-        if isinstance(document, list):
-            return document
-        hint = "Expected: the array of proxies that ProxyWhirl's FileStorage writes."
-        if isinstance(document, dict) and {"manifest", "proxies"} <= document.keys():
-            hint = "It is an export made by Tailrace, not a pool. " + hint
-        message = f"{path} holds JSON of another shape: {_LABELS[type(document)]} instead of an array."
-        raise SourceError(message, hint=hint)
-    message = f"{path} is not valid JSON: {reason}."
-    raise SourceError(message, hint="Expected: the array of proxies that ProxyWhirl's FileStorage writes.")
+        return SourceError(f"{path} is not valid JSON: {error}.", hint=hint)
+    if isinstance(document, dict) and {"manifest", "proxies"} <= document.keys():
+        hint = "It is an export made by Tailrace, not a pool. " + hint
+    message = f"{path} holds JSON of another shape: {LABELS[type(document)]} instead of an array."
+    return SourceError(message, hint=hint)
 
 
-def read_pool(entries: Sequence[object], unreadable: Unreadable) -> StoredPool:
-    """Read the proxies, in the order of the file.
+@attrs.frozen(repr=False)
+class Columns:
+    """The entries of a file, column by column; what is wrong is told in ``complaints`` and left null.
 
-    Raises:
-        BadRowError: An entry that is not a proxy: not an object, no address, a value of the wrong type.
+    Args:
+        logins: ``url``, ``username``, ``password`` as they are stored.
+        address: What :func:`~tailrace_source_pool.address.take_apart` made of ``url``.
+        facts: The other members that are known, under our names.
+        documents: ``tags`` (sorted, where they are texts), ``metadata``, and ``extra``: all members that are not known.
     """
-    rows = pl.int_range(1, len(entries) + 1, dtype=pl.Int64, eager=True)
-    problems = _Problems(len(entries))
-    proxies: list[dict[str, Any]] = []
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            problems.tell(index, None, f"it is {_LABELS[type(entry)]} instead of an object")
-        proxies.append(entry if isinstance(entry, dict) else {})
-    logins = pl.DataFrame({name: _column(proxies, name, _TEXT, problems) for name in _LOGIN})
-    facts = pl.DataFrame({field.column: _column(proxies, field.name, field.dtype, problems) for field in _FIELDS})
-    documents = {name: _documents(proxies, name, wanted, problems) for name, wanted in _DOCUMENTS.items()}
+
+    logins: pl.DataFrame
+    address: pl.DataFrame
+    facts: pl.DataFrame
+    documents: Mapping[str, Sequence[object]]
+
+
+def read_columns(entries: Sequence[object], complaints: Complaints) -> Columns:
+    """Read the entries, in the order of the file, each as far as it can be."""
+    proxies = objects(entries, complaints)
+    logins = pl.DataFrame({name: column(proxies, name, TEXT, complaints) for name in _LOGIN})
+    facts = pl.DataFrame({field.column: column(proxies, field.name, field.dtype, complaints) for field in _FIELDS})
+    values = {name: documents(proxies, name, wanted, complaints) for name, wanted in _DOCUMENTS.items()}
     extra = [{name: proxy[name] for name in proxy if name not in _KNOWN} or None for proxy in proxies]
-    for index, values in enumerate(zip(*documents.values(), extra, strict=True)):
-        for name, value in zip((*documents, None), values, strict=True):
+    for index, several in enumerate(zip(*values.values(), extra, strict=True)):
+        for name, value in zip((*values, None), several, strict=True):
             if value and strict_json.depth(value) > MAX_DEPTH:
-                problems.tell(index, name, f"it is nested more than {MAX_DEPTH} deep")
+                complaints.tell(index, name, f"it is nested more than {MAX_DEPTH} deep")
     address = take_apart(logins["url"])
-    for index in logins["url"].is_null().arg_true():
-        problems.tell(index, "url", "it is missing")
+    complaints.tell_all(logins["url"].is_null(), "url", "it is missing")
     for index in address["reason"].is_not_null().arg_true():
-        problems.tell(index, "url", address["reason"][index])
-    good = unreadable.leave_out(rows, *problems.found())
-    kept = good.to_list()
-    return StoredPool(
-        logins,
-        address,
-        good.arg_true(),
-        facts.filter(good),
-        {
-            "tags": [_sorted(value) for value, keep in zip(documents["tags"], kept, strict=True) if keep],
-            "metadata": [value for value, keep in zip(documents["metadata"], kept, strict=True) if keep],
-            "extra": [value for value, keep in zip(extra, kept, strict=True) if keep],
-        },
+        complaints.tell(index, "url", address["reason"][index])
+    return Columns(
+        logins, address, facts, {**values, "tags": [_sorted(tags) for tags in values["tags"]], "extra": extra}
     )
 
 
-class _Problems:
-    """The first problem of each entry."""
+def read_pool(text: str, path: Path, unreadable: Unreadable) -> tuple[StoredPool, int]:
+    """Read the proxies, in the order of the file, some thousands at a time.
 
-    def __init__(self, entries: int) -> None:
-        self._entries = entries
-        self._first: dict[int, tuple[str | None, str]] = {}
+    Args:
+        text: The content of the file.
+        path: The file, for messages.
+        unreadable: Where entries go that are no proxies.
 
-    def tell(self, index: int, column: str | None, reason: str) -> None:
-        self._first.setdefault(index, (column, reason))
+    Returns:
+        The pool, and the number of entries.
 
-    def found(self) -> tuple[pl.Series, pl.Series]:
-        """Column and reason for each entry, null where it is fine."""
-        names: list[str | None] = [None] * self._entries
-        reasons: list[str | None] = [None] * self._entries
-        for index, (name, reason) in self._first.items():
-            names[index], reasons[index] = name, reason
-        return pl.Series(names, dtype=pl.String), pl.Series(reasons, dtype=pl.String)
-
-
-def _column(proxies: list[dict[str, Any]], name: str, dtype: pl.DataType, problems: _Problems) -> pl.Series:
-    """One member of all proxies, as a series; what does not fit is told and left null."""
-    values = [proxy.get(name) for proxy in proxies]
-    allowed = (*_TYPES[dtype], type(None))
-    if not set(map(type, values)).issubset(allowed):
-        expected = _LABELS[_TYPES[dtype][-1]]
-        for index, value in enumerate(values):
-            if type(value) not in allowed:
-                problems.tell(index, name, f"expected {expected}, got {_LABELS[type(value)]}")
-                values[index] = None
-    stored = pl.String() if dtype == _TIME else dtype
+    Raises:
+        SourceError: Not JSON, or JSON of another shape.
+        BadRowError: An entry that is not a proxy: not an object, no address, a value of the wrong type.
+    """
+    pieces, count = [read_proxies([], unreadable)], 0
     try:
-        series = pl.Series(values, dtype=stored)
-    except (OverflowError, TypeError):
-        # Too rare to look for before: a whole number beyond 64 bits.
-        for index, value in enumerate(values):
-            if isinstance(value, int) and not -(2**63) <= value < 2**63:
-                problems.tell(index, name, "it is too large")
-                values[index] = None
-        series = pl.Series(values, dtype=stored)
-    if dtype != _TIME:
-        return series
-    times = read_times(series)
-    for index in (times.is_null() & series.is_not_null()).arg_true():
-        problems.tell(index, name, "it is not a time such as 2026-08-15T00:24:09.297504Z")
-    return times
+        elements = (element for element, _begin, _end in strict_json.elements(text))
+        while entries := list(itertools.islice(elements, AT_ONCE)):
+            pieces.append(read_proxies(entries, unreadable, before=count))
+            count += len(entries)
+        broken = False
+    except strict_json.JsonError:
+        broken = True
+    if broken:
+        raise not_an_array(text, path)
+    documents: dict[str, list[object]] = {
+        name: [value for piece in pieces for value in piece.documents[name]] for name in pieces[0].documents
+    }
+    pool = StoredPool(
+        pl.concat(piece.logins for piece in pieces),
+        pl.concat(piece.address for piece in pieces),
+        pl.concat(piece.shown for piece in pieces),
+        pl.concat(piece.facts for piece in pieces),
+        documents,
+    )
+    return pool, count
 
 
-def _documents(proxies: list[dict[str, Any]], name: str, wanted: type, problems: _Problems) -> list[object]:
-    values = [proxy.get(name) for proxy in proxies]
-    for index, value in enumerate(values):
-        if value is not None and type(value) is not wanted:
-            problems.tell(index, name, f"expected {_LABELS[wanted]}, got {_LABELS[type(value)]}")
-            values[index] = None
-    return values
+def read_proxies(entries: Sequence[object], unreadable: Unreadable, *, before: int = 0) -> StoredPool:
+    """Read some entries of a file.
+
+    Args:
+        entries: The entries.
+        unreadable: Where those go that are no proxies.
+        before: How many entries the file has before them.
+
+    Raises:
+        BadRowError: An entry that is not a proxy.
+    """
+    rows = pl.int_range(before + 1, before + len(entries) + 1, dtype=pl.Int64, eager=True)
+    complaints = Complaints()
+    columns = read_columns(entries, complaints)
+    good = unreadable.leave_out(rows, *complaints.first(len(entries)))
+    kept = good.to_list()
+    return StoredPool(
+        columns.logins,
+        columns.address,
+        good.arg_true() + before,
+        columns.facts.filter(good),
+        {
+            name: [value for value, keep in zip(values, kept, strict=True) if keep]
+            for name, values in columns.documents.items()
+        },
+    )
 
 
 def _sorted(tags: object) -> object:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from tailrace import RequestError, SourceError, is_sqlite
+from tailrace_source_pool import fernet
 
 MAX_BYTES = 1 << 30
 """Largest list or JSON file that is read, in bytes after decompression: far beyond real pools, well below memory."""
@@ -52,7 +53,8 @@ def read_bytes(path: Path) -> bytes | None:
     """The content of a list or JSON file, decompressed, without a byte order mark; None for a SQLite database.
 
     Raises:
-        SourceError: Missing, unreadable, empty, too large, damaged, or encrypted as a whole.
+        SourceError: Missing, unreadable, empty, too large, damaged, or encrypted as a whole without a key at hand.
+        WrongKeyError: ProxyWhirl's key is another one.
     """
     try:
         if path.is_dir():
@@ -63,7 +65,7 @@ def read_bytes(path: Path) -> bytes | None:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable_error(path, error) from None
     if content.startswith(_GZIP):
         content = _decompressed(content, path)
     if len(content) > MAX_BYTES:
@@ -78,11 +80,7 @@ def read_bytes(path: Path) -> bytes | None:
         message = f"{path} is a compressed database."
         raise SourceError(message, hint="Decompress it first: gunzip.")
     if _FERNET.match(content):
-        message = f"{path} is encrypted as a whole, as ProxyWhirl's FileStorage does when it has a key."
-        raise SourceError(
-            message,
-            hint="Save the pool with a FileStorage that has no encryption key, or export ProxyWhirl's database.",
-        )
+        content = _decrypted(content, path)
     return content.removeprefix(_BOM)
 
 
@@ -130,7 +128,15 @@ def _decompressed(content: bytes, path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _unreadable(path: Path, error: Exception) -> SourceError:
+def _decrypted(content: bytes, path: Path) -> bytes:
+    if not fernet.available():
+        message = f"{path} is encrypted as a whole, as ProxyWhirl's FileStorage does when it has a key."
+        raise SourceError(message, hint=fernet.HINT)
+    return fernet.decrypt_file(content.strip())
+
+
+def unreadable_error(path: Path, error: Exception) -> SourceError:
+    """What to say about a file that the system does not let us read."""
     if isinstance(error, FileNotFoundError):
         return SourceError(f"There is no file {path}.", hint="Check the path; a relative one begins in this folder.")
     if isinstance(error, PermissionError):

@@ -5,22 +5,34 @@ from collections.abc import Callable, Iterator
 import attrs
 import polars as pl
 
-from tailrace import CredentialMode, NotAllowedError
+from tailrace import ConfigurationError, CredentialMode
+from tailrace_source_pool import fernet
 
 _ENCRYPTED = r"^(?:encrypted:|gAAAAA[A-Za-z0-9_-]{32,})"
+_HALVES = ("username", "password")
 
 
-def refuse_full(mode: CredentialMode) -> None:
-    """Raise in mode ``full``, which needs logins to be sealed.
+def decrypted(stored: pl.DataFrame, mode: CredentialMode) -> pl.DataFrame:
+    """The logins of a database without ProxyWhirl's encryption, where its key is at hand.
+
+    Args:
+        stored: Columns ``username`` and ``password``, among others.
+        mode: In mode ``full`` nothing may stay encrypted: nobody else could use it.
 
     Raises:
-        NotAllowedError: This version has no way to seal.
+        ConfigurationError: Mode ``full`` without ProxyWhirl's key.
+        RefusedError: ProxyWhirl's key is another one.
     """
+    username, password = (fernet.is_encrypted(stored[name]).fill_null(value=False) for name in _HALVES)
+    hidden = int((username | password).sum())
+    if not hidden:
+        return stored
+    if fernet.available():
+        return stored.with_columns(fernet.decrypt_values(stored[name]).alias(name) for name in _HALVES)
     if mode is CredentialMode.FULL:
-        message = "Credential mode 'full' is not available: this version cannot seal user names and passwords yet."
-        raise NotAllowedError(
-            message, hint="Use --credentials sanitized (removed) or --credentials reference (a stable id for each)."
-        )
+        message = f"ProxyWhirl has encrypted the logins of {hidden} proxies, and its key is not at hand."
+        raise ConfigurationError(message, hint=fernet.HINT)
+    return stored
 
 
 @attrs.frozen(repr=False)
@@ -28,8 +40,9 @@ class Logins:
     """Who logs in where, one row per proxy, in the order of the pool.
 
     Args:
-        frame: ``username``, ``password`` (in clear or encrypted), ``url_username``, ``url_password``, ``url_login``
-            (what the URL says), ``stored_url``, ``protocol``, ``host``, ``port``; all of them nullable.
+        frame: ``username``, ``password`` (in clear or encrypted), ``own_username``, ``own_password`` (as the pool's own
+            columns have them, empty ones included), ``url_username``, ``url_password``, ``url_login`` (what the URL
+            says), ``stored_url``, ``protocol``, ``host``, ``port``; all of them nullable.
     """
 
     _frame: pl.DataFrame
@@ -42,7 +55,13 @@ class Logins:
             stored: Columns ``url``, ``username``, ``password`` as the pool stores them.
             address: What :func:`~tailrace_source_pool.address.take_apart` made of ``url``.
         """
-        frame = stored.select(_filled("username"), _filled("password"), stored_url="url").with_columns(
+        frame = stored.select(
+            _filled("username"),
+            _filled("password"),
+            own_username=pl.col("username").cast(pl.String),
+            own_password=pl.col("password").cast(pl.String),
+            stored_url="url",
+        ).with_columns(
             address.select(
                 _filled("login_user").alias("url_username"),
                 _filled("login_password").alias("url_password"),
@@ -101,11 +120,34 @@ class Logins:
             mode: ``sanitized`` or ``reference``.
             reference: Makes an id from parts; equal parts give equal ids.
         """
-        refuse_full(mode)
         if mode is CredentialMode.SANITIZED:
             nothing = pl.repeat(None, self._frame.height, dtype=pl.String, eager=True)
             return pl.DataFrame({"username": nothing, "password": nothing})
         return pl.DataFrame({field: self._references(field, reference) for field in ("username", "password")})
+
+    def whole(self, public_url: pl.Series) -> pl.DataFrame:
+        """Everything that is needed to store the logins again as they are.
+
+        Args:
+            public_url: The URLs as they are shown.
+
+        Returns:
+            ``username``, ``password``, ``credentials_in`` and ``stored_url``; the latter only where it is not the URL
+            that is shown.
+        """
+        own = pl.col("own_username").is_not_null() | pl.col("own_password").is_not_null()
+        in_url = pl.col("url_login").is_not_null()
+        return self._frame.with_columns(public_url.alias("public_url")).select(
+            username=pl.when(own).then("own_username").otherwise("url_username"),
+            password=pl.when(own).then("own_password").otherwise("url_password"),
+            credentials_in=pl.when(own & in_url)
+            .then(pl.lit("both"))
+            .when(own)
+            .then(pl.lit("columns"))
+            .when(in_url)
+            .then(pl.lit("url")),
+            stored_url=pl.when(pl.col("stored_url") != pl.col("public_url")).then("stored_url"),
+        )
 
     def _references(self, field: str, reference: Callable[..., str]) -> pl.Series:
         # One keyed hash per login: the only place where a row costs Python objects.

@@ -65,7 +65,7 @@ def read_list(text: str, scheme: str, unreadable: Unreadable) -> StoredPool:
     address = address.with_columns(url=pl.col("url").str.strip_suffix("/"), rest=pl.lit(""))
     nothing = pl.repeat(None, address.height, dtype=pl.String, eager=True)
     logins = pl.DataFrame({"url": frame["url"], "username": nothing, "password": nothing})
-    return StoredPool(logins, address, good.arg_true())
+    return StoredPool(logins, address, good.arg_true(), keeps_urls=False)
 
 
 def count_lines(content: bytes) -> int:

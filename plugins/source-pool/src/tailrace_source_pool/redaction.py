@@ -10,16 +10,15 @@ Four rules, in this order; what is found is replaced by ``[redacted]`` (by the s
 4. Values of query parameters and JSON members that are named like a credential (``api_key``, ``token`` …).
 """
 
-import base64
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import polars as pl
 
 from tailrace import without_userinfo
+from tailrace_source_pool.suspects import Suspects
 
 REDACTED = "[redacted]"
 
@@ -31,7 +30,7 @@ _CREDENTIAL_NAME = (
 )
 _PARAMETER = rf"(?i)([?&;]{_CREDENTIAL_NAME}=)[^&;#\s\"'<>]+"
 _MEMBER = re.compile(rf"(?i)\A(?:{_CREDENTIAL_NAME})\Z")
-_REMEMBERED = 200_000
+_REMEMBERED = 50_000
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -53,10 +52,7 @@ class Redactor:
             if user and password:
                 pairs.add(f"{user}:{password}")
         self._short = sorted(secret for secret in single if len(secret) <= _SHORT)
-        found = {form for secret in single if len(secret) > _SHORT for form in _forms(secret)}
-        found.update(form for pair in pairs for form in _base64(pair))
-        # Longest first: of "user1" and "user12" the whole one is to go.
-        self._long = sorted(found, key=lambda form: (-len(form), form))
+        self._suspects = Suspects([secret for secret in single if len(secret) > _SHORT], pairs)
         self._seen: dict[str, str] = {"": ""}
 
     def texts(self, *columns: pl.Series) -> list[pl.Series]:
@@ -67,11 +63,16 @@ class Redactor:
         unique = [column.drop_nulls().unique() for column in columns]
         # Texts repeat from batch to batch: remember what was found.
         seen = self._seen
-        if len(seen) > _REMEMBERED:
-            seen = self._seen = {"": ""}
         unknown = pl.Series(list({text for texts in unique for text in texts if text not in seen}), dtype=pl.String)
         seen.update(zip(unknown, self._scrub(unknown), strict=True))
+        if len(seen) > _REMEMBERED:
+            self._seen = {"": ""}
         return [_replaced(column, texts, seen) for column, texts in zip(columns, unique, strict=True)]
+
+    @staticmethod
+    def json_text(values: Sequence[object]) -> pl.Series:
+        """JSON-like values as compact JSON text, as they are."""
+        return pl.Series([None if value is None else _COMPACT.encode(value) for value in values], dtype=pl.String)
 
     def json_texts(self, *columns: Sequence[object]) -> list[pl.Series]:
         """Columns of JSON-like values as compact JSON text without any login: in texts, numbers, names and members."""
@@ -92,8 +93,8 @@ class Redactor:
             return texts
         text = pl.col("text")
         # Before an address is taken apart, or a login that holds an @ would be torn in two.
-        if self._long:
-            forms, marks = pl.Series(self._long), pl.Series([REDACTED] * len(self._long))
+        if suspected := self._suspects.forms_in(texts):
+            forms, marks = pl.Series(suspected), pl.Series([REDACTED] * len(suspected))
             text = text.str.replace_many(
                 pl.lit(forms).implode(), pl.lit(marks).implode(), ascii_case_insensitive=True, leftmost=True
             )
@@ -106,22 +107,6 @@ class Redactor:
             for _ in range(2):
                 text = text.str.replace_all(pattern, f"${{1}}{REDACTED}${{2}}")
         return texts.to_frame("text").select(text).to_series()
-
-
-def _forms(secret: str) -> Iterator[str]:
-    yield secret
-    yield quote(secret, safe="")
-    yield quote(secret)
-    yield quote_plus(secret)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield from _base64(secret)
-
-
-def _base64(text: str) -> Iterator[str]:
-    raw = text.encode()
-    for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
-        yield encoded.decode().rstrip("=")
 
 
 def _replaced(column: pl.Series, unique: pl.Series, clean: Mapping[str, str]) -> pl.Series:

@@ -8,14 +8,14 @@ from tailrace import BadRows, Dataset, OptionError, SourceCall, Table
 from tailrace_source_pool import file_storage, proxy_list
 from tailrace_source_pool.columns import described
 from tailrace_source_pool.database import open_database
+from tailrace_source_pool.keeping import PoolKeeping
 from tailrace_source_pool.location import Shape, path_of, read_bytes, shape_of, text_of
-from tailrace_source_pool.logins import refuse_full
 from tailrace_source_pool.options import PoolOptions
-from tailrace_source_pool.protection import protect
+from tailrace_source_pool.protection import protect, sealing
 from tailrace_source_pool.unreadable import Unreadable
 
 
-class PoolSource:
+class PoolSource(PoolKeeping):
     """Reads proxy pools: ProxyWhirl's SQLite database, its FileStorage JSON, and lists of addresses.
 
     What a file is, is told by its content. User names and passwords are removed or replaced by ids before anything
@@ -33,11 +33,12 @@ class PoolSource:
                 :class:`~tailrace_source_pool.options.PoolOptions`.
 
         Raises:
-            NotAllowedError: Credential mode ``full``.
+            NotAllowedError: Mode ``full``, and nothing to seal with.
+            ConfigurationError: Mode ``full``, where logins are encrypted and ProxyWhirl's key is not at hand.
             RequestError: The location is of another scheme, or an option does not fit the pool.
             SourceError: Missing, damaged or of another shape.
         """
-        refuse_full(call.credentials)
+        sealing(call)
         path = path_of(call.location)
         content = read_bytes(path)
         return open_database(path, call) if content is None else _open_file(path, content, call)
@@ -52,13 +53,14 @@ def _open_file(path: Path, content: bytes, call: SourceCall) -> Iterator[Dataset
     bad_rows = BadRows()
     report = bad_rows if call.options.on_bad_rows == "report" else None
     if shape is Shape.FILE_STORAGE:
-        entries = file_storage.read_entries(text, path)
-        pool = file_storage.read_pool(entries, Unreadable(path, "proxy", report))
-        count, what, time_column = len(entries), "A file of ProxyWhirl's FileStorage", "discovered_at"
+        pool, count = file_storage.read_pool(text, path, Unreadable(path, "proxy", report))
+        what, time_column = "A file of ProxyWhirl's FileStorage", "discovered_at"
     else:
         pool = proxy_list.read_list(text, call.options.scheme, Unreadable(path, "line", report))
         count, what, time_column = proxy_list.count_lines(content), "A proxy list", None
-    shown = protect(pool, call.credentials, call.reference)
+    # Nothing needs them any more, and they are as large as all the rest.
+    del content, text
+    shown = protect(pool, call)
     frame = shown.frame
     table = Table(
         name="proxies",
@@ -68,6 +70,7 @@ def _open_file(path: Path, content: bytes, call: SourceCall) -> Iterator[Dataset
         sample=lambda n: frame.gather_every(max(1, frame.height // max(1, n))).head(n),
         bad_rows=bad_rows,
         time_column=time_column,
+        sealed=shown.sealed,
     )
     notes = [f"{what} with {frame.height or 'no'} proxies.", *shown.notes]
-    yield Dataset(tables=[table], version=shape.value, notes=notes)
+    yield Dataset(tables=[table], version=shape.value, notes=notes, secrets=shown.secrets)
