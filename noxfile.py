@@ -7,7 +7,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "imports", "docs", "wheels", "lowest", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "wheels", "lowest", "proxywhirl", "tests"]
 nox.options.stop_on_first_error = True
 
 ROOT = pathlib.Path(__file__).parent
@@ -91,6 +91,17 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def proxywhirl(session: nox.Session) -> None:
+    """Back up and restore pools that the real ProxyWhirl makes, and let it load what came back."""
+    sync(session)
+    theirs = pathlib.Path(session.create_tmp()).resolve() / "proxywhirl"
+    session.run_install("uv", "venv", "--quiet", "--clear", f"--python={session.python or '3.11'}", f"{theirs}")
+    session.run_install("uv", "pip", "install", "--quiet", f"--python={theirs}", "proxywhirl==0.3.3")
+    python = str(theirs / "bin" / "python")
+    session.run("pytest", "tests/proxywhirl", "--no-cov", *session.posargs, env={"PROXYWHIRL_PYTHON": python})
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, with the coverage gate."""
     sync(session)
@@ -103,3 +114,12 @@ def bench(session: nox.Session) -> None:
     sync(session, "--group=bench")
     session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
     session.run("python", "tests/bench/run.py", *session.posargs)
+
+
+@nox.session
+def bench_pools(session: nox.Session) -> None:
+    """Measure sealing, the redaction proof, dialects and restoring pools against peers, side by side."""
+    sync(session, "--group=bench")
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    for name in ("vault", "redaction", "dialects", "pools"):
+        session.run("python", f"tests/bench/{name}.py", *session.posargs)

@@ -15,7 +15,7 @@ from tailrace.model.options import describe_options
 from tailrace.plugins import hookspecs
 from tailrace.plugins.registry import Registry
 from tailrace.plugins.selection import PluginSelection
-from tailrace.settings import Settings
+from tailrace.settings import CredentialSettings, Settings, VaultSettings
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PLUGINS = ("source.pool", "source.analytics", "format.csv", "format.json", "sink.disk")
@@ -80,8 +80,9 @@ def test_a_generated_part_is_what_the_code_says(page: str, part: str, generate: 
 
 def test_every_setting_is_documented() -> None:
     page = (REFERENCE / "settings.md").read_text()
-    names = [field.name for field in attrs.fields(Settings) if field.name != "plugins"]
-    names += [f"plugins.{field.name}" for field in attrs.fields(PluginSelection)]
+    groups = {"plugins": PluginSelection, "credentials": CredentialSettings, "vault": VaultSettings}
+    names = [field.name for field in attrs.fields(Settings) if field.name not in groups]
+    names += [f"{group}.{field.name}" for group, cls in groups.items() for field in attrs.fields(cls)]
     assert [name for name in names if f"`{name}`" not in page] == []
 
 

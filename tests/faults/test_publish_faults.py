@@ -25,7 +25,7 @@ import pytest
 from tailrace_sdk.fakes import FolderSink, LinesFormat, MemorySource, memory_table
 
 from tailrace import Engine, ExportRequest, SinkRequest
-from tailrace.pipeline.staging import sweep
+from tailrace.files.staging import sweep
 from tailrace.settings import Settings
 
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES")

@@ -52,7 +52,7 @@ def test_every_command_has_a_help_page_in_eighty_columns(command: str, cli: Cli)
     [
         (
             "exprot",
-            'Unknown command "exprot". Did you mean "export"? Available commands: export, verify, inspect, demo, ',
+            'Unknown command "exprot". Did you mean "export"? Available commands: export, import, undo, convert, ',
             "See: tailrace --help",
         ),
         ("plugins lst", 'Unknown command "lst". Did you mean "list"?', "See: tailrace plugins --help"),
@@ -160,7 +160,7 @@ def test_a_broken_settings_file_is_two(cli: Cli, elsewhere: Path) -> None:
     answer = cli("plugins", "list")
     assert answer.code == 2
     assert "The settings file tailrace.toml is not valid:" in answer.err
-    assert "- unknown key 'usr', there is home, plugins, user @ $" in answer.err
+    assert "- unknown key 'usr', there is credentials, home, plugins, user, vault @ $" in answer.err
 
 
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])

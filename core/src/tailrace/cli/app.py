@@ -19,11 +19,14 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 app = App(
     name="tailrace",
-    help="Export proxy pools and their request logs, provably complete.",
+    help="Export proxy pools and their request logs, provably complete, and restore them.",
     version_flags=(),
     default_parameter=Parameter(show_default=False),
 )
 app.command("tailrace.cli.export:export", name="export", help="Export a source as a file.")
+app.command("tailrace.cli.imports:import_", name="import", help="Restore a pool from a file.")
+app.command("tailrace.cli.imports:undo", name="undo", help="Take an import back.")
+app.command("tailrace.cli.convert:convert", name="convert", help="Turn a proxy list into another dialect.")
 app.command("tailrace.cli.verification:verify", name="verify", help="Check an export against its manifest.")
 app.command("tailrace.cli.inspection:inspect", name="inspect", help="Say what is in an export.")
 app.command("tailrace.cli.demo:demo", name="demo", help="Try everything on made-up data in a fresh folder.")
@@ -34,6 +37,13 @@ plugins.command("tailrace.cli.plugins:list_plugins", name="list", help="List the
 plugins.command("tailrace.cli.plugins:show", name="show", help="Show a plugin and its options.")
 plugins.command("tailrace.cli.plugins:doctor", name="doctor", help="Import every plugin, and say what is wrong.")
 app.command(plugins)
+keys = App(name="keys", help="Keys that seal and open credentials, and sign manifests.")
+keys.command("tailrace.cli.keys:new", name="new", help="Make a key.")
+keys.command("tailrace.cli.keys:show", name="show", help="Say what a key is, or which keys open an export.")
+keys.command("tailrace.cli.keys:add", name="add", help="Let another key open an export that exists.")
+keys.command("tailrace.cli.keys:remove", name="remove", help="Let a key no longer open an export.")
+keys.command("tailrace.cli.keys:rotate", name="rotate", help="Seal the credentials of an export under a new data key.")
+app.command(keys)
 
 
 class UsageError(TailraceError):

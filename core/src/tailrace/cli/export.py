@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
@@ -25,6 +25,9 @@ _RUN = Group.create_ordered("How to run")
 
 Texts = tuple[str, ...]
 
+# A type that admits None would take the word "none" for it.
+_BY_POLICY = cast("CredentialMode", None)
+
 
 def export(
     source: str,
@@ -38,7 +41,8 @@ def export(
     sort: Annotated[Texts, Parameter(group=_SELECT, negative=(), allow_leading_hyphen=True)] = (),
     limit: Annotated[int | None, Parameter(group=_SELECT, validator=Number(gte=0))] = None,
     map_: Annotated[Texts, Parameter(name="--map", group=_SELECT, negative=())] = (),
-    credentials: Annotated[CredentialMode, Parameter(group=_SELECT, show_default=True)] = CredentialMode.SANITIZED,
+    credentials: Annotated[CredentialMode, Parameter(group=_SELECT)] = _BY_POLICY,
+    opener: Annotated[Texts, Parameter(group=_SELECT, negative=())] = (),
     format_: Annotated[str, Parameter(name="--format", group=_WRITE)],
     to: Annotated[Texts, Parameter(group=_WRITE, negative=())] = (),
     tz: Annotated[str | None, Parameter(group=_WRITE)] = None,
@@ -64,7 +68,10 @@ def export(
         sort: Columns to sort by, separated by commas; -column sorts downwards.
         limit: Keep at most this many rows of each table.
         map_: canonical=column, where a column has a name of its own; as often as needed.
-        credentials: What happens to user names and passwords.
+        credentials: What happens to user names and passwords: they are sealed (full), removed (sanitized, the default
+            where it is allowed), or replaced by ids (reference).
+        opener: Who can open what is sealed: file:PATH, env:NAME, keyring:NAME, password, or a recipient's public key;
+            as often as needed. The setting vault.openers if not given.
         format_: Name of the format: csv, json …
         to: Where to deliver: a folder, or SINK:TARGET; as often as needed.
         tz: Time zone to show times in: Europe/Berlin. UTC if not given.
@@ -86,12 +93,16 @@ def export(
         time_zone=tz,
         sort=_split(sort),
         limit=limit,
-        credentials=credentials,
+        credentials=credentials or _default_mode(session),
+        openers=opener,
         compress=compress,
         compress_level=compress_level,
         options=_options(option, map_),
     )
     terminal = session.terminal
+    for reference in opener:
+        # A password is asked for now, before anything else is shown.
+        session.engine.keyring.opener(reference)
     expected = None
     if estimate is not False and (estimate or not terminal.quiet):
         exact = bool(estimate)
@@ -114,6 +125,13 @@ def export(
     else:
         _tell_result(session, request, result)
     return _exit_code(result)
+
+
+def _default_mode(session: Session) -> CredentialMode:
+    """``sanitized``, or what the policy allows instead; never ``full`` without being asked for."""
+    allowed = session.settings.credentials.allowed
+    others = [CredentialMode(mode) for mode in allowed if mode != "full"]
+    return CredentialMode.SANITIZED if not others or CredentialMode.SANITIZED in others else others[0]
 
 
 def _split(texts: Texts) -> Texts:

@@ -57,9 +57,11 @@ class Session:
     @cached_property
     def engine(self) -> "Engine":
         """The engine."""
+        from tailrace.cli.passwords import ask
         from tailrace.engine import Engine
+        from tailrace.vault.keyring import Keyring
 
-        return Engine(self.settings)
+        return Engine(self.settings, keyring=Keyring(ask=ask))
 
 
 Shared = Annotated[Session, Parameter(parse=False)]

@@ -2,7 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from tailrace.cli.layout import Styled
 from tailrace.cli.running import run
@@ -16,13 +18,24 @@ REFUSED = 3
 _WORDS = {True: Styled("ok", "green"), False: Styled("wrong", "bold red"), None: Styled("unchecked", "yellow")}
 
 
-def verify(file: Path, /, *, common: Common = COMMON, session: Shared) -> int:
-    """Check an export against its manifest: sizes, checksums, every row.
+def verify(
+    file: Path,
+    /,
+    *,
+    key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    common: Common = COMMON,
+    session: Shared,
+) -> int:
+    """Check an export against its manifest: sizes, checksums, every row; and who signed it.
 
     Args:
         file: The file, or its manifest.
+        key: What opens its sealed credentials, to check that nothing in it was forged: file:PATH, env:NAME,
+            keyring:NAME or password.
     """
-    found = run(session, lambda context: session.engine.verify(file, context=context))
+    for reference in key:
+        session.engine.keyring.holder(reference)
+    found = run(session, lambda context: session.engine.verify(file, keys=key, context=context))
     terminal = session.terminal
     if common.json:
         from tailrace.model.convert import unstructure
@@ -33,7 +46,10 @@ def verify(file: Path, /, *, common: Common = COMMON, session: Shared) -> int:
         terminal.table(
             (), [(_WORDS[check.ok], check.name, _short(check.detail)) for check in found.checks], indent="  "
         )
-        terminal.line(_verdict(found.checks), "green" if found.ok else "bold red")
+        terminal.line(_verdict(found.checks), "green" if all(check.ok for check in found.checks) else "bold red")
+        trust = found.trust
+        distrusted = trust.trust == "distrusted"
+        terminal.line(f"Trust: {trust.trust}, {trust.detail}.", "bold red" if distrusted else "")
     return 0 if found.ok else REFUSED
 
 
