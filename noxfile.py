@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import sys
 
 import nox
 
@@ -95,7 +96,7 @@ def proxywhirl(session: nox.Session) -> None:
     """Back up and restore pools that the real ProxyWhirl makes, and let it load what came back."""
     sync(session)
     theirs = pathlib.Path(session.create_tmp()).resolve() / "proxywhirl"
-    session.run_install("uv", "venv", "--quiet", "--clear", f"--python={session.python or '3.11'}", f"{theirs}")
+    session.run_install("uv", "venv", "--quiet", "--clear", f"--python={sys.executable}", f"{theirs}")
     session.run_install("uv", "pip", "install", "--quiet", f"--python={theirs}", "proxywhirl==0.3.3")
     python = str(theirs / "bin" / "python")
     session.run("pytest", "tests/proxywhirl", "--no-cov", *session.posargs, env={"PROXYWHIRL_PYTHON": python})

@@ -171,12 +171,20 @@ def test_a_resolver_that_fails_does_not_show_what_it_said() -> None:
 def test_a_sanitized_file_says_what_it_does_not_bring_back() -> None:
     frame = CLEAR.with_columns(username=None, password=None)
     done = unlock(full(frame=frame, credentials=CredentialMode.SANITIZED), keys=never)
+    assert done.frame is frame
     assert done.notes == ("2 proxies had a login when they were exported; this file does not hold it.",)
     nobody = frame.with_columns(has_credentials=False)
     assert unlock(full(frame=nobody, credentials=CredentialMode.SANITIZED), keys=never).notes == ()
     assert (
         unlock(full(frame=frame.drop("has_credentials"), credentials=CredentialMode.SANITIZED), keys=never).notes == ()
     )
+
+
+@pytest.mark.parametrize("column", ["username", "password", "stored_url"])
+def test_a_file_that_only_says_it_was_sanitized_is_refused(column: str) -> None:
+    frame = CLEAR.with_columns(username=None, password=None).with_columns(pl.lit("sealed:1:x").alias(column))
+    with pytest.raises(TamperedError, match=f"holds something in {column}"):
+        unlock(full(frame=frame, credentials=CredentialMode.SANITIZED), keys=never)
 
 
 def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TABLE: Final = "proxies"
 """The table of a pool export that is imported."""
+_SECRETS: Final = ("username", "password", "stored_url")
 _REFERENCE = re.compile(r"\Aref_[a-z2-7]{26}\Z")
 _LARGEST_FILE = 256 << 20
 _LISTED = 5
@@ -111,7 +112,13 @@ def _opened(file: PoolFile, key: DataKey, tables: Mapping[str, SealedColumns]) -
 
 def _without(file: PoolFile) -> PoolFile:
     """Tell what a sanitized export does not bring back."""
-    if file.credentials is None or "has_credentials" not in file.frame.columns:
+    if file.credentials is None:
+        return file
+    holding = [name for name in _SECRETS if name in file.frame.columns and file.frame[name].count()]
+    if holding:
+        message = f"The file says that it is without credentials, and holds something in {', '.join(holding)}."
+        raise TamperedError(message, hint="It was changed. Restore it from another copy.")
+    if "has_credentials" not in file.frame.columns:
         return file
     lost = int(file.frame["has_credentials"].sum())
     note = f"{lost} proxies had a login when they were exported; this file does not hold it."

@@ -21,6 +21,7 @@ from tailrace_source_pool.database import IDENTITY_COLUMNS, STATUS_COLUMNS
 from tailrace_source_pool.dialects.names import known_dialect
 from tailrace_source_pool.dialects.template import Template
 from tailrace_source_pool.targets.file_storage_text import HOLDS
+from tailrace_source_pool.targets.lasting_keys import lasting_keys
 from tailrace_source_pool.targets.login_places import LOGIN_COLUMNS, text_column
 from tailrace_source_pool.targets.replacement import Place, held
 
@@ -51,7 +52,7 @@ class DialectFileTarget:
     Args:
         place: Where it is.
         kind: Its dialect.
-        frame: The proxies in it, with ``key``: the position, from 1, as ``"#3"``.
+        frame: The proxies in it, with ``key``, which says who a proxy is and not where it stands.
         call: How it was opened.
         keeper: Reads and writes files of dialects.
     """
@@ -101,9 +102,9 @@ class DialectFileTarget:
                 hint="Leave these proxies out, or choose another dialect. Nothing was changed.",
             )
         self._place.replace([rendered.content])
-        # Read again when it is asked for.
         self._frame = None
-        return tuple(f"#{kept.height + number}" for number in range(1, changes.add.height + 1))
+        # As they are read back: a dialect may say less of a proxy than was given.
+        return tuple(self.read()["key"].tail(changes.add.height)) if changes.add.height else ()
 
 
 @contextmanager
@@ -130,9 +131,12 @@ def open_dialect_file(
 
 def _read(path: Path, call: OpenPoolCall, dialect: str | None, keeper: PoolKeeper) -> tuple[str, pl.DataFrame]:
     """The dialect of a file, and the proxies in it, with ``key``."""
+    if not path.stat().st_size:
+        # What is left when everything that was imported is taken back.
+        return known_dialect(dialect or "url"), _EMPTY
     file = keeper.read_pool(ReadPoolCall(path, dialect, template=call.template, context=call.context))
     _check_whole(file, path)
-    return file.dialect, file.frame.with_columns(key=pl.format("#{}", pl.int_range(1, pl.len() + 1)))
+    return file.dialect, file.frame.with_columns(key=lasting_keys(file.frame))
 
 
 def _check_whole(file: PoolFile, path: Path) -> None:

@@ -17,6 +17,7 @@ from tailrace_source_pool.location import Shape, read_bytes, text_of
 from tailrace_source_pool.targets import token_stream
 from tailrace_source_pool.targets.file_storage_text import HOLDS, changed, objects, with_ids
 from tailrace_source_pool.targets.json_array import JsonArray
+from tailrace_source_pool.targets.lasting_keys import lasting_keys
 from tailrace_source_pool.targets.login_places import taken_apart, text_column
 from tailrace_source_pool.targets.replacement import Place, held
 from tailrace_source_pool.targets.rules import file_storage_refusals, raise_first
@@ -196,10 +197,12 @@ def _compact(value: object) -> str | None:
 
 
 def _with_keys(frame: pl.DataFrame) -> pl.DataFrame:
-    """With ``key``: the id, or the position where there is none, or the same one twice."""
-    position = pl.format("#{}", pl.int_range(1, pl.len() + 1))
-    usable = pl.col("id").is_unique() & ~pl.col("id").str.starts_with("#")
-    return frame.with_columns(key=pl.when(usable).then("id").otherwise(position))
+    """With ``key``: the id, or what tells proxies apart where there is none, or the same one twice."""
+    usable = pl.col("id").is_unique() & pl.col("id").is_not_null()
+    if frame.select(usable.all()).item():
+        return frame.with_columns(key="id")
+    others = pl.format("#{}", pl.lit(lasting_keys(frame)))
+    return frame.with_columns(key=pl.when(usable & ~pl.col("id").str.starts_with("#")).then("id").otherwise(others))
 
 
 def _blocks(entries: Iterator[list[str]]) -> Iterator[bytes]:
