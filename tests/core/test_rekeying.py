@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from tailrace_sdk.fakes import LinesFormat
 
 from tailrace import (
     ConfigurationError,
@@ -230,3 +231,11 @@ def test_a_full_disk_leaves_the_old_file(engine: Engine, tmp_path: Path, monkeyp
     assert path.read_bytes() == content
     assert logins(engine, path, "mine") == OPENED
     assert len(list(path.parent.iterdir())) == 2
+
+
+def test_a_format_that_cannot_change_its_manifest_is_told(engine: Engine, backup: Path) -> None:
+    content = backup.read_bytes()
+    other = Engine(engine.settings, plugins=[("json", LinesFormat())], keyring=Keyring(KEYS))
+    with pytest.raises(RequestError, match="cannot put another manifest into it"):
+        other.change_openers(backup, add=("other",))
+    assert backup.read_bytes() == content

@@ -718,7 +718,7 @@ def test_an_id_is_made_once_per_distinct_value() -> None:
 
 
 def test_credentials_in_full_are_refused_before_anything_is_opened() -> None:
-    with pytest.raises(NotAllowedError, match="cannot seal") as caught:
+    with pytest.raises(NotAllowedError, match="that is for pools") as caught:
         read("/nowhere", credentials=CredentialMode.FULL)
     assert "sanitized" in caught.value.hint
 

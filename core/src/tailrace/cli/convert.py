@@ -74,6 +74,9 @@ def convert(
             context=context,
         )
 
+    # A password is asked for now, before work begins and progress is shown.
+    for reference in key:
+        session.engine.keyring.holder(reference)
     made = run(session, work)
     if common.json:
         session.terminal.document(_document(made))

@@ -99,6 +99,9 @@ def import_(
         clear=clear_credentials,
         leave_out_clashes=leave_out_clashes,
     )
+    # A password is asked for now, before work begins and progress is shown.
+    for reference in key:
+        session.engine.keyring.holder(reference)
     terminal = session.terminal
     if plan is not None or dry_run:
         made = _planned(session, request, plan)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from tailrace.cli.quantities import counted
 from tailrace.cli.running import run
 from tailrace.cli.session import COMMON, Common, Session, Shared
-from tailrace.model.errors import ConfigurationError, SourceError
+from tailrace.model.errors import AlreadyExistsError, ConfigurationError, SourceError
 
 if TYPE_CHECKING:
     from tailrace.rekeying import Rekeyed
@@ -179,7 +179,12 @@ def _into_file(key: "KeyMaterial", path: Path, advice: str) -> None:
     with storage_errors(path), staged_file(path.parent) as (descriptor, staged):
         os.write(descriptor, ("\n".join(lines) + "\n").encode())
         os.fsync(descriptor)
-        publish(staged, path)
+        try:
+            publish(staged, path)
+        except AlreadyExistsError as error:
+            raise AlreadyExistsError(
+                error.message, hint="Choose another name: an old key may still be needed."
+            ) from None
 
 
 def _into_keyring(key: "KeyMaterial", name: str) -> None:

@@ -225,7 +225,8 @@ def open_header(header: Header, keys: Sequence[KeyHolder]) -> DataKey:
         return key
     if header.has_password and any(isinstance(key, Password) for key in keys):
         message = "The password is not the one that the credentials were sealed with."
-        raise WrongKeyError(message, hint="Type it again, or use one of the keys: " + _ways(header))
+        others = f", or use one of the keys {', '.join(header.key_ids)}" if header.key_ids else ""
+        raise WrongKeyError(message, hint=f"Type it again{others}.")
     given = [key.id for key in keys if not isinstance(key, Password)]
     told = f"; tried: {', '.join(given)}" if given else ""
     message = f"None of the keys at hand opens the credentials{told}."

@@ -52,7 +52,7 @@ def check_mode(mode: CredentialMode) -> None:
         NotAllowedError: Mode ``full``.
     """
     if mode == CredentialMode.FULL:
-        message = "Credentials cannot be exported in full: this version cannot seal them."
+        message = "A request log is not restored from, so its credentials are not exported in full: that is for pools."
         raise NotAllowedError(
             message, hint="Use --credentials sanitized (without them) or reference (ids in their place)."
         )
