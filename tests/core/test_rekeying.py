@@ -174,16 +174,50 @@ def test_a_csv_keeps_its_bytes_and_its_manifest_gets_the_header(engine: Engine, 
     assert path.read_bytes() == content
 
 
-def test_a_signature_is_made_anew_or_told_to_be_gone(engine: Engine, tmp_path: Path) -> None:
+def signing_engine(engine: Engine) -> Engine:
     vault = VaultSettings(openers=("mine",), keys=("mine",), signing_key="signing")
-    signing = Engine(attrs.evolve(engine.settings, vault=vault), keyring=Keyring(KEYS))
+    return Engine(attrs.evolve(engine.settings, vault=vault), keyring=Keyring(KEYS))
+
+
+def test_a_signature_is_made_anew_or_told_to_be_gone(engine: Engine, tmp_path: Path) -> None:
+    signing = signing_engine(engine)
     path = export(signing, tmp_path)
     assert signing.change_openers(path, add=("other",)).notes == ()
-    assert signing.verify(path).trust.trust == "first use"
+    assert signing.verify(path).trust.trust == "known"
     assert engine.change_openers(path, add=("ben",)).notes == (
         "The manifest is no longer signed: there was no key to sign it with again.",
     )
-    assert engine.verify(path).trust.trust == "unsigned"
+    assert signing.verify(path).trust.trust == "distrusted"
+
+
+def test_nothing_is_signed_that_nobody_vouched_for(engine: Engine, tmp_path: Path) -> None:
+    signing, path = signing_engine(engine), export(engine, tmp_path)
+    assert signing.change_openers(path, add=("other",)).notes == (
+        "The manifest was not signed before, and is not signed now.",
+    )
+    assert signing.verify(path).trust.trust == "unsigned"
+
+
+def test_a_manifest_that_was_forged_is_not_signed_anew(engine: Engine, tmp_path: Path) -> None:
+    signing = signing_engine(engine)
+    path = export(signing, tmp_path)
+    beside = path.with_name(path.name + ".manifest.json")
+    document = json.loads(beside.read_text())
+    document["notes"] = ["Audited and approved."]
+    beside.write_text(json.dumps(document))
+    for change in (signing.change_openers, signing.rotate):
+        with pytest.raises(TamperedError, match="The signature does not belong to this manifest"):
+            change(path)
+    assert json.loads(beside.read_text()) == document
+
+
+def test_what_only_looks_sealed_in_the_middle_of_a_text_survives_rotating(engine: Engine, tmp_path: Path) -> None:
+    pool = tmp_path / "pool.json"
+    pool.write_text(json.dumps([{"url": "http://h.example.com:80", "last_health_error": "see sealed:1:QUJD in log"}]))
+    path = export(engine, tmp_path, location=str(pool))
+    assert engine.rotate(path, openers=("other",)).resealed == 0
+    frame = engine.open_pool_file(ReadPoolCall(path), keys=("other",)).frame
+    assert frame["last_health_error"].to_list() == ["see sealed:1:QUJD in log"]
 
 
 def test_a_file_that_was_changed_is_not_rewrapped(engine: Engine, backup: Path, tmp_path: Path) -> None:

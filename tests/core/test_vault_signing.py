@@ -29,7 +29,9 @@ def manifest(bench: Any) -> Manifest:
 
 
 def judge(home: Path, manifest: Manifest, *pinned: SigningKey) -> tuple[Trust, str]:
-    judgement = TrustPolicy(home, tuple(key.public for key in pinned), lambda: NOW).judge(manifest)
+    policy = TrustPolicy(home, tuple(key.public for key in pinned), lambda: NOW)
+    judgement = policy.judge(manifest)
+    policy.remember(manifest, judgement)
     return judgement.trust, judgement.detail
 
 
@@ -68,7 +70,7 @@ def test_whatever_is_changed_in_a_signed_manifest_is_found_out(change: str, mani
 def test_a_signer_that_cannot_be_read_is_told(manifest: Manifest) -> None:
     made = signed(manifest, KEY)
     assert made.signature is not None
-    with pytest.raises(ConfigurationError, match="This is not the text of a signer's public key"):
+    with pytest.raises(TamperedError, match="The signature does not belong to this manifest"):
         signer_of(attrs.evolve(made, signature=attrs.evolve(made.signature, signer="tailrace-signer-x")))
 
 
@@ -90,7 +92,7 @@ def test_the_first_signer_of_a_source_is_remembered_and_another_one_distrusted(
     assert judge(home, manifest) == (Trust.UNSIGNED, "nobody vouches for it: digests tell damage, not forgery")
     assert not home.exists()
     first = judge(home, signed(manifest, KEY))
-    assert first == (Trust.FIRST_USE, f"signed by {KEY.id}, seen for the first time and remembered")
+    assert first == (Trust.FIRST_USE, f"signed by {KEY.id}, seen for the first time")
     assert judge(home, signed(manifest, KEY)) == (
         Trust.KNOWN,
         f"signed by {KEY.id}, the signer of this source since 2026-08-20",
@@ -99,6 +101,7 @@ def test_the_first_signer_of_a_source_is_remembered_and_another_one_distrusted(
         Trust.DISTRUSTED,
         f"signed by {OTHER.id}, and before by another key",
     )
+    assert judge(home, manifest) == (Trust.DISTRUSTED, "not signed, although earlier exports of this source were")
     elsewhere = attrs.evolve(manifest, source=attrs.evolve(manifest.source, location="elsewhere"))
     assert judge(home, signed(elsewhere, OTHER))[0] is Trust.FIRST_USE
     assert [entry.signer for entry in known_signers(home)] == [KEY.public.text, OTHER.public.text]
@@ -137,7 +140,17 @@ def test_exports_are_signed_and_verified_where_a_key_is_set(bench: Any, tmp_path
     distrusted = engine.verify(unsigned)
     assert all(check.ok for check in distrusted.checks)
     assert not distrusted.ok
-    assert plain.verify(unsigned).ok
+    assert plain.verify(unsigned).trust.trust is Trust.DISTRUSTED
+
+
+def test_a_damaged_file_teaches_nobody_whom_to_trust(bench: Any) -> None:
+    vault = VaultSettings(signing_key="me")
+    settings = attrs.evolve(bench.engine().settings, vault=vault)
+    path = with_settings(bench, settings, keyring=Keyring({"me": OTHER})).export(bench.request()).artifacts[0].path
+    with path.open("ab") as file:
+        file.write(b"x")
+    assert not bench.engine().verify(path).ok
+    assert known_signers(bench.home) == ()
 
 
 def test_a_signed_file_whose_manifest_was_changed_is_refused(bench: Any) -> None:

@@ -16,8 +16,11 @@ from tailrace import (
     MasterKey,
     NotAllowedError,
     RefusedError,
+    RequestError,
     SigningKey,
     SinkRequest,
+    SourceError,
+    TamperedError,
 )
 from tailrace.settings import Settings, VaultSettings
 
@@ -119,3 +122,78 @@ def test_a_signed_source_that_is_suddenly_signed_by_another_is_not_imported(engi
     assert engine.plan_import(ImportRequest(signed, str(tmp_path / "fresh.db"))).counts.add == 30
     with pytest.raises(NotAllowedError, match="and before by another key"):
         engine.plan_import(ImportRequest(forged, str(tmp_path / "fresh.db")))
+
+
+def test_a_manifest_beside_another_file_vouches_for_nothing(engine: Engine, tmp_path: Path) -> None:
+    signed = backup(engine_in(tmp_path, signing_key="signing"), SAMPLE, tmp_path / "signed")
+    other = tmp_path / "evil.txt"
+    other.write_text("http://evil:evilpass@h.example.com:8080\n")
+    beside = signed.with_name(signed.name + ".manifest.json")
+    other.with_name("evil.txt.manifest.json").write_bytes(beside.read_bytes())
+    for one in (engine, engine_in(tmp_path, trusted=("signing",))):
+        with pytest.raises(TamperedError, match=r"The manifest beside evil\.txt is that of another file"):
+            one.apply_import(ImportRequest(other, str(tmp_path / "fresh.txt")))
+    assert not (tmp_path / "fresh.txt").exists()
+
+
+def test_an_import_is_not_given_up_because_its_pool_is_away(engine: Engine, tmp_path: Path) -> None:
+    one, target, away = tmp_path / "one.txt", tmp_path / "pool.txt", tmp_path / "away.txt"
+    one.write_text("http://h.example.com:1\n")
+    import_id = engine.apply_import(ImportRequest(one, str(target))).import_id or ""
+    target.rename(away)
+    with pytest.raises(SourceError, match="is not there"):
+        engine.undo(import_id)
+    away.rename(target)
+    assert engine.undo(import_id).removed == 1
+
+
+def test_what_is_sealed_chooses_and_orders_nothing(engine: Engine, tmp_path: Path) -> None:
+    for change in ({"where": ("username = 'adalovelace'",)}, {"sort": ("-password",)}):
+        with pytest.raises(RequestError, match="Nothing can be chosen or ordered by what is sealed") as caught:
+            backup(engine, SAMPLE, tmp_path / "out", **change)
+        assert "adalovelace" not in str(caught.value)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_key_that_is_given_and_nothing_sealed_is_no_good_file(engine: Engine, tmp_path: Path) -> None:
+    path = backup(engine, SAMPLE, tmp_path / "out", credentials=CredentialMode.SANITIZED)
+    assert engine.verify(path).ok
+    assert [check.name for check in engine.verify(path, keys=["mine"]).checks if not check.ok] == ["seal"]
+
+
+@pytest.mark.parametrize("key", ["junk", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="])
+def test_a_wrong_key_of_proxywhirl_does_not_stop_exports_without_credentials(
+    key: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXYWHIRL_CACHE_ENCRYPTION_KEY", key)
+    path = backup(engine, SAMPLE, tmp_path / "out", credentials=CredentialMode.SANITIZED)
+    assert "10 of them are stored encrypted" in path.with_name(path.name + ".manifest.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("list.colon", "the list does not say protocols, and is read as http"),
+        ("list.yaml", "clash"),
+        ("list.conf", "proxychains"),
+    ],
+)
+def test_what_a_list_cannot_say_is_told_in_the_plan(name: str, reason: str, engine: Engine, tmp_path: Path) -> None:
+    file, target = tmp_path / "file.txt", tmp_path / name
+    file.write_text("socks4a://ada:two words@h.example.com:2\nhttp://n:1@h.example.com:3\n".replace(" ", "%20"))
+    dialect = "colon" if name.endswith("colon") else None
+    plan = engine.plan_import(ImportRequest(file, str(target), into_dialect=dialect))
+    refused = [one for one in plan.proxies if one.action == "clash"]
+    assert len(refused) == 1
+    if name.endswith("colon"):
+        assert refused[0].reason == reason
+    done = engine.apply_import(ImportRequest(file, str(target), into_dialect=dialect, leave_out_clashes=True))
+    assert done.counts.add == 1
+    assert engine.undo(done.import_id or "").removed == 1
+
+
+def test_the_sample_goes_into_proxywhirls_file_storage(engine: Engine, tmp_path: Path) -> None:
+    path = backup(engine, SAMPLE, tmp_path / "out")
+    done = engine.apply_import(ImportRequest(path, str(tmp_path / "pool.json")))
+    assert done.counts.add == 30
+    assert any("come without their source_url" in note for note in done.notes)

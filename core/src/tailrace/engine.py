@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tailrace.model.context import Context
-from tailrace.model.errors import ConfigurationError, NotAllowedError, PluginContractError, SourceError
+from tailrace.model.errors import ConfigurationError, NotAllowedError, PluginContractError, SourceError, TamperedError
 from tailrace.model.job import Estimate, JobResult, User
 from tailrace.model.request import CredentialMode, ExportRequest
 from tailrace.plugins.kinds import ExportEvent
@@ -148,6 +148,7 @@ class Engine:
             registry=self.registry,
             context=context or Context(),
             judge=self._trust.judge,
+            remember=self._trust.remember,
             keys=[self.keyring.holder(reference) for reference in keys],
         )
 
@@ -188,8 +189,10 @@ class Engine:
         """
         from tailrace.rekeying import change_openers
 
+        file = self._read_pool(path, context)
+        self._check_signer(Path(path), file.digest)
         return change_openers(
-            self._read_pool(path, context),
+            file,
             Path(path),
             keys=self._holders(keys),
             add=[self.keyring.opener(reference) for reference in add],
@@ -218,8 +221,10 @@ class Engine:
         """
         from tailrace.rekeying import rotate
 
+        file = self._read_pool(path, context)
+        self._check_signer(Path(path), file.digest)
         return rotate(
-            self._read_pool(path, context),
+            file,
             Path(path),
             keys=self._holders(keys),
             openers=[self.keyring.opener(reference) for reference in openers or self.settings.vault.openers],
@@ -338,7 +343,7 @@ class Engine:
         from tailrace.restore.unlocking import resolver_of, unlock
 
         file = self.keeper.read_pool(call)
-        self._check_signer(call.path)
+        self._check_signer(call.path, file.digest)
         resolve = resolver_of(resolver) if isinstance(resolver, str) else resolver
         return unlock(file, keys=lambda: self._holders(keys), resolver=resolve)
 
@@ -348,28 +353,40 @@ class Engine:
         call = ReadPoolCall(request.path, request.dialect, request.scheme, request.template, context)
         return self.open_pool_file(call, keys=request.keys, resolver=request.resolver)
 
-    def _check_signer(self, path: Path) -> None:
+    def _check_signer(self, path: Path, digest: str) -> None:
         """Refuse a file that is not signed by whom it has to be.
+
+        Args:
+            path: The file.
+            digest: SHA-256 of the bytes of it that were read, hexadecimal.
 
         Raises:
             NotAllowedError: It is not, though trusted signers are set; or it is signed by another one than before.
-            TamperedError: Its signature is not of its manifest.
+            TamperedError: Its signature is not of its manifest, or the manifest beside it is of another file.
         """
+        from tailrace.known_signers import FILE_NAME
         from tailrace.pipeline.verify import inspect
         from tailrace.vault.trust import Trust
 
         try:
-            judgement = self._trust.judge(inspect(path).manifest)
+            manifest = inspect(path).manifest
         except SourceError:
             if not self.settings.vault.trusted:
                 return
             detail = "there is no manifest beside it"
         else:
+            if manifest.file.sha256 != digest:
+                message = f"The manifest beside {path.name} is that of another file."
+                raise TamperedError(message, hint="Put the right one there, or take it away.")
+            judgement = self._trust.judge(manifest)
             if judgement.trust is not Trust.DISTRUSTED:
+                self._trust.remember(manifest, judgement)
                 return
             detail = judgement.detail
         message = f"{path.name} is not trusted: {detail}."
-        raise NotAllowedError(message, hint="Ask its maker; the setting vault.trusted names the signers to trust.")
+        place = self.settings.home / FILE_NAME
+        hint = f"Ask its maker. Whom to trust is in the setting vault.trusted; who was seen before, in {place}."
+        raise NotAllowedError(message, hint=hint)
 
     @cached_property
     def keeper(self) -> "PoolKeeper":

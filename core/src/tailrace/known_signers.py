@@ -37,19 +37,30 @@ class TrustPolicy:
     clock: Callable[[], datetime] = attrs.field(repr=False)
 
     def judge(self, manifest: Manifest) -> Judgement:
-        """Say what the signature of a manifest is worth; remember a signer that is seen for the first time.
+        """Say what the signature of a manifest is worth.
 
         Raises:
             TamperedError: The signature is not of this manifest.
             ConfigurationError: What was remembered cannot be read.
         """
+        known = () if self.pinned else known_signers(self.home)
+        return judge(signer_of(manifest), _source(manifest), pinned=self.pinned, known=known)
+
+    def remember(self, manifest: Manifest, judgement: Judgement) -> None:
+        """Remember a signer that was seen for the first time, once the file is known to be what the manifest says.
+
+        Raises:
+            ConfigurationError: What was remembered cannot be read.
+            StorageError: The engine's folder cannot be written to.
+        """
         signer = signer_of(manifest)
-        source = f"{manifest.source.plugin.name} {manifest.source.location}"
-        known = () if self.pinned or signer is None else known_signers(self.home)
-        judgement = judge(signer, source, pinned=self.pinned, known=known)
         if judgement.trust is Trust.FIRST_USE and signer is not None:
-            remember(self.home, (*known, KnownSigner(source, signer.text, self.clock().astimezone(UTC))))
-        return judgement
+            seen = KnownSigner(_source(manifest), signer.text, self.clock().astimezone(UTC))
+            _write(self.home, (*known_signers(self.home), seen))
+
+
+def _source(manifest: Manifest) -> str:
+    return f"{manifest.source.plugin.name} {manifest.source.location}"
 
 
 def known_signers(home: Path) -> tuple[KnownSigner, ...]:
@@ -69,7 +80,7 @@ def known_signers(home: Path) -> tuple[KnownSigner, ...]:
         raise ConfigurationError(message, hint="Restore it, or remove it to begin anew.") from None
 
 
-def remember(home: Path, signers: Sequence[KnownSigner]) -> None:
+def _write(home: Path, signers: Sequence[KnownSigner]) -> None:
     """Write down the keys that were seen, in place of those written before.
 
     Raises:

@@ -18,7 +18,7 @@ from tailrace.files.staging import staged_file
 from tailrace.files.storage import storage_errors
 from tailrace.model.context import Context
 from tailrace.model.convert import unstructure
-from tailrace.model.errors import RefusedError, RequestError, SourceError, UnknownNameError
+from tailrace.model.errors import RefusedError, RequestError, SourceError, TamperedError, UnknownNameError
 from tailrace.model.manifest import Manifest, SealRecord, encode_manifest
 from tailrace.pipeline.encode import Encoded, Encoder, into_descriptor
 from tailrace.pipeline.reread import FileReader
@@ -35,7 +35,7 @@ from tailrace.vault.values import DataKey, is_sealed, seal_values
 
 PASSWORD: Final = "password"  # noqa: S105 - what stands for passwords where others have an id
 _GZIP = b"\x1f\x8b"
-_TOKEN = re.compile(rb"sealed:1:[A-Za-z0-9+/]+={0,2}")
+_TOKEN = re.compile(rb'(?<=")sealed:1:[A-Za-z0-9+/]+={0,2}(?=")')
 _CARRYING = "json"
 """The format of files that hold their manifest inside, where no manifest beside them says which it is."""
 
@@ -139,7 +139,12 @@ def rotate(
     tokens = _resealed(file, clear, fresh, header.tables[TABLE].bound_to if TABLE in header.tables else ())
 
     def replace(content: bytes) -> bytes:
-        return _TOKEN.sub(lambda found: tokens[found[0]], content)
+        # In the middle of a text, something may only look like one.
+        replaced = _TOKEN.sub(lambda found: tokens.get(found[0], found[0]), content)
+        if any(old in replaced for old in tokens):
+            message = f"Not every sealed value of {path.name} was found where it was read."
+            raise TamperedError(message, hint="Nothing was changed. Import it and export it again.")
+        return replaced
 
     changed = make_header(fresh, header.tables, openers)
     notes = _rewrite(path, changed, fresh, replace, registry, signing_key, context)
@@ -261,10 +266,12 @@ def _recorded(
 
 
 def _signed(manifest: Manifest, signing_key: SigningKey | None) -> tuple[Manifest, tuple[str, ...]]:
+    if manifest.signature is None:
+        # Whoever wrote it is not known: to sign it now would vouch for somebody else's words.
+        note = "The manifest was not signed before, and is not signed now."
+        return manifest, (note,) if signing_key is not None else ()
     if signing_key is not None:
         return signed(manifest, signing_key), ()
-    if manifest.signature is None:
-        return manifest, ()
     note = "The manifest is no longer signed: there was no key to sign it with again."
     return attrs.evolve(manifest, signature=None), (note,)
 

@@ -58,6 +58,7 @@ def import_(
     key: Annotated[Texts, Parameter(group=_READ, negative=())] = (),
     resolve: Annotated[str | None, Parameter(group=_READ)] = None,
     on_duplicate: Annotated[OnDuplicate, Parameter(group=_WRITE, show_default=True)] = OnDuplicate.SKIP,
+    dialect: Annotated[str | None, Parameter(group=_WRITE)] = None,
     leave_out_clashes: Annotated[bool, Parameter(group=_WRITE, negative=())] = False,
     clear_credentials: Annotated[bool, Parameter(group=_WRITE, negative=())] = False,
     plan: Annotated[Path | None, Parameter(group=_REVIEW)] = None,
@@ -77,6 +78,7 @@ def import_(
         key: What opens a sealed file: file:PATH, env:NAME, keyring:NAME; as often as needed.
         resolve: What knows the secrets behind references: env, or file:PATH.
         on_duplicate: What becomes of a proxy that the pool, or the file before, has already.
+        dialect: What the pool is, or a new one shall be, where neither content nor name tell: colon, clash …
         leave_out_clashes: Leave out what the pool cannot hold, instead of refusing the import.
         clear_credentials: Store credentials in clear where the pool would encrypt them and has no key.
         plan: Change nothing; write down here what would happen.
@@ -96,6 +98,7 @@ def import_(
         template=template,
         keys=key,
         resolver=resolve,
+        into_dialect=dialect,
         clear=clear_credentials,
         leave_out_clashes=leave_out_clashes,
     )
@@ -189,8 +192,8 @@ def _tell_plan(session: Session, request: ImportRequest, made: "ImportPlan", pat
         terminal.text("Nothing was changed.")
     if made.counts.clash and not made.leave_out_clashes:
         terminal.text(
-            "As it is, the import would be refused: leave the clashes out (--leave-out-clashes), keep their login "
-            "in the URL (--on-duplicate rename), or import into another pool."
+            "As it is, the import would be refused: leave these out (--leave-out-clashes), or take another pool. "
+            "Of several with one URL, --on-duplicate rename keeps the login in the URL."
         )
 
 

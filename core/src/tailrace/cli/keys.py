@@ -39,8 +39,11 @@ def new(
         kind: master (seals and opens), recipient (a pair: others seal to its public half), signing (a pair).
         place: The file to make, or keyring:NAME for the system's keyring.
     """
-    from tailrace.vault.keys import MasterKey, PrivateKey, SigningKey
+    from tailrace.vault.keys import SECRET_PREFIX, MasterKey, PrivateKey, SigningKey
 
+    if not place.removeprefix("file:") or SECRET_PREFIX in place.upper() or place.startswith(("env:", "password")):
+        message = "A key is made in a file, or in the system's keyring."
+        raise ConfigurationError(message, hint=f"For example: tailrace keys new {kind} {kind}.key")
     made = {"master": MasterKey, "recipient": PrivateKey, "signing": SigningKey}[kind].generate()
     if place.startswith("keyring:"):
         _into_keyring(made, place.removeprefix("keyring:"))

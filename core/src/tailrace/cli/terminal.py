@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -17,6 +18,8 @@ from tailrace.cli.layout import Styled
 from tailrace.model.errors import StorageError, TailraceError
 from tailrace.reading.userinfo import redacted
 
+_SECRET_KEY = re.compile(r"(?i)TAILRACE-SECRET-[A-Z]+-[A-Z2-7]*")
+"""A key of :mod:`tailrace.vault.keys`, typed in the wrong place."""
 WIDEST = 100
 """Characters per line at most: longer lines are hard to read."""
 
@@ -170,7 +173,7 @@ def _facts(error: BaseException) -> dict[str, Any]:
 def _harmless(value: Any) -> Any:
     """The value without any credentials in addresses: whatever people typed may come back in an error."""
     if isinstance(value, str):
-        return redacted(value)
+        return _SECRET_KEY.sub("[secret key]", redacted(value))
     return [_harmless(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -165,4 +165,4 @@ def _refuse_special(target: Path) -> None:
     if not stat.S_ISREG(kind):
         what = "a symbolic link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "not a regular file"
         message = f"{target} exists and is {what}."
-        raise NotAllowedError(message, hint="Remove it, or choose another name.")
+        raise NotAllowedError(message, hint="Choose another name.")

@@ -73,7 +73,7 @@ class Context:
             DeadlineError: The time is up.
         """
         if self._cancelled.is_set():
-            raise CancelledError("The export was cancelled.", hint="Nothing was published. Start it again.")
+            raise CancelledError("It was cancelled.", hint="Nothing was published or changed. Start it again.")
         if self.timeout is not None and self.clock() - self._began > self.timeout:
             raise DeadlineError(
                 f"The export took longer than its {self.timeout:g} seconds.",

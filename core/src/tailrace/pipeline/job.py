@@ -16,6 +16,7 @@ from tailrace.model.job import User
 from tailrace.model.manifest import SCHEMA_VERSION
 from tailrace.model.options import build_options
 from tailrace.model.request import CompressionLevel, ExportRequest
+from tailrace.pipeline import expressions
 from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.record import column_records
 from tailrace.pipeline.routing import Owner, deal
@@ -181,6 +182,12 @@ class Job:
         for table in dataset.tables:
             if table.sealed is None:
                 continue
+            asked = {name for text in self.request.where for name in expressions.columns_of(text)}
+            asked |= {name for name, _down in self.selection.sort}
+            hidden = sorted(asked & set(table.sealed.columns))
+            if hidden:
+                message = f"Nothing can be chosen or ordered by what is sealed: {', '.join(hidden)}."
+                raise RequestError(message, hint="Choose by other columns, such as number, host or source.")
             pairs = self.selection.columns
             written = [old for new, old in pairs if new == old] if pairs else [column.name for column in table.columns]
             renamed = [old for new, old in pairs if new != old and old in table.sealed.columns]

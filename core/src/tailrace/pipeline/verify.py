@@ -110,6 +110,7 @@ def verify(
     registry: Registry,
     context: Context,
     judge: Callable[[Manifest], Judgement],
+    remember: Callable[[Manifest, Judgement], None] = lambda _manifest, _judgement: None,
     keys: Sequence[KeyHolder] = (),
 ) -> Verification:
     """Check a file against its manifest: sizes, digests, and the rows in it, parsed by the format that wrote it.
@@ -119,6 +120,7 @@ def verify(
         registry: Where the format plugin comes from.
         context: Progress, cancellation, deadline.
         judge: Judges its signature.
+        remember: Told of the judgement, where the file is what its manifest says.
         keys: Open its sealed credentials, to check its seal.
 
     Raises:
@@ -166,13 +168,18 @@ def verify(
             ),
             Check("plain digest", reader.plain_sha256 == record.plain_sha256, f"SHA-256 {reader.plain_sha256}"),
         ]
-    if keys and manifest.vault is not None:
+    if keys:
         checks.append(_seal(manifest, reader.plain_sha256, keys))
-    return Verification(file, manifest, (*checks, *rows), judge(manifest))
+    found = Verification(file, manifest, (*checks, *rows), judge(manifest))
+    if found.ok:
+        remember(manifest, found.trust)
+    return found
 
 
 def _seal(manifest: Manifest, plain_sha256: str, keys: Sequence[KeyHolder]) -> Check:
     """Whether the content is what the holder of the data key sealed."""
+    if manifest.vault is None:
+        return Check("seal", ok=False, detail="a key was given, and the manifest says that nothing is sealed")
     key = open_header(read_header(manifest.vault), keys)
     seal = manifest.seal
     # The reader has counted to the end: what it saw is what the seal is to be of.

@@ -229,6 +229,7 @@ class OpenPoolCall:
         template: The line of dialect ``template``.
         clear: Whether credentials may be stored in clear where the pool would encrypt them, and no key is at hand.
         context: Progress, cancellation, deadline.
+        existing: Whether it has to be there already.
     """
 
     location: str
@@ -237,6 +238,7 @@ class OpenPoolCall:
     template: str | None = None
     clear: bool = False
     context: Context = attrs.field(factory=Context, repr=False)
+    existing: bool = False
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from tailrace.files.publish import publish
 from tailrace.files.staging import staged_file
 from tailrace.files.storage import storage_errors
 from tailrace.model.context import Context
-from tailrace.model.errors import RefusedError
+from tailrace.model.errors import AlreadyExistsError, RefusedError, RequestError
 from tailrace.model.request import CredentialMode
 from tailrace.plugins.pools import Loss, PoolFile, PoolKeeper, ReadPoolCall, RenderPoolCall
 from tailrace.restore.errors import InvalidImportError
@@ -158,6 +158,9 @@ def convert_file(
     if file.problem_count:
         raise InvalidListError(str(path), file)
     context = context or Context()
+    if target.suffix.lower() == ".gz":
+        message = f"{target.name} would not be compressed."
+        raise RequestError(message, hint="Leave .gz out of the name, and compress the file afterwards: gzip")
     wanted = dialect or dialect_of_name(target.name)
     context.phase("writing", total_rows=file.frame.height)
     rendered = source.render_pool(RenderPoolCall(file.frame, wanted, template))
@@ -165,7 +168,12 @@ def convert_file(
     if strict and rendered.losses:
         raise LossyError(wanted, rendered.losses, read=read)
     context.advance(rows=rendered.written, size=len(rendered.content))
-    _write(rendered.content, target.absolute(), overwrite=overwrite)
+    try:
+        _write(rendered.content, target.absolute(), overwrite=overwrite)
+    except AlreadyExistsError as error:
+        raise AlreadyExistsError(
+            error.message, hint="Choose another name, or allow replacing it: --overwrite"
+        ) from None
     return Conversion(target, file.dialect, wanted, read, rendered.written, rendered.losses, file.notes)
 
 

@@ -48,8 +48,8 @@ class ClashError(RefusedError):
                 (f"{place}: {reason}" for place, reason in self.clashes[:SHOWN]),
                 count,
             ),
-            hint="Nothing was applied. Leave them out (--leave-out-clashes), or keep their login in the URL "
-            "(--on-duplicate rename), or import into a target that can hold them.",
+            hint="Nothing was applied. Leave them out (--leave-out-clashes), or take a target that can hold them; "
+            "of several with one URL, --on-duplicate rename keeps the login in the URL.",
         )
 
 

@@ -315,6 +315,8 @@ class _Case:
             updated=changes.update.height,
             state="prepared",
             before=self.before,
+            dialect=self.request.into_dialect,
+            template=self.request.template,
         )
         touched = touched_before(previous, self.keys.digests)
         return record, Frames(previous, touched, self.pool.select("key"), changes.add, changes.update)
@@ -341,7 +343,14 @@ def _opened(request: ImportRequest, keeper: PoolKeeper, *, write: bool, context:
     if not isinstance(request.into, str):
         yield request.into
         return
-    call = OpenPoolCall(request.into, write=write, clear=request.clear, context=context)
+    call = OpenPoolCall(
+        request.into,
+        write=write,
+        dialect=request.into_dialect,
+        template=request.template,
+        clear=request.clear,
+        context=context,
+    )
     with keeper.open_pool(call) as target:
         yield target
 
@@ -354,7 +363,16 @@ def _opened_again(
         yield target
         return
     # What is written back was stored there before, in clear or not.
-    with keeper.open_pool(OpenPoolCall(record.location or "", write=True, clear=True, context=context)) as opened:
+    call = OpenPoolCall(
+        record.location or "",
+        write=True,
+        dialect=record.dialect,
+        template=record.template,
+        clear=True,
+        context=context,
+        existing=record.state == "applied",
+    )
+    with keeper.open_pool(call) as opened:
         yield opened
 
 

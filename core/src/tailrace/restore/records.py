@@ -57,6 +57,8 @@ class ImportRecord:
             ``"undone"``. ``"unreadable"`` for one whose record cannot be opened: then only id and time are known.
         before: Keyed digest of the pool before.
         undone: When it was taken back, UTC.
+        dialect: What the pool is, where that had to be said.
+        template: The line of dialect ``template``.
     """
 
     import_id: str
@@ -69,6 +71,8 @@ class ImportRecord:
     state: State
     before: str
     undone: datetime | None = None
+    dialect: str | None = None
+    template: str | None = None
 
 
 @attrs.frozen

@@ -38,6 +38,7 @@ class ImportRequest:
         template: The line of dialect ``template``.
         keys: Who opens a sealed file: references to keys (``"file:master.key"``), never keys.
         resolver: What turns the ids of mode ``reference`` back into secrets.
+        into_dialect: What the pool is, or a new one shall be, where neither content nor name tell.
         clear: Whether credentials may be stored in clear where the pool would encrypt them and no key is at hand.
         leave_out_clashes: Whether proxies that the target cannot hold are left out; otherwise they stop
             the import.
@@ -51,5 +52,6 @@ class ImportRequest:
     template: str | None = None
     keys: tuple[str, ...] = ()
     resolver: Resolver | None = attrs.field(default=None, repr=False)
+    into_dialect: str | None = None
     clear: bool = False
     leave_out_clashes: bool = False

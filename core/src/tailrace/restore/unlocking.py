@@ -147,8 +147,8 @@ def _resolved(file: PoolFile, resolver: Resolver | None) -> PoolFile:
         resolved = frame.select(pl.col(name).alias("id")).join(secrets, on="id", how="left", maintain_order="left")
         unknown = resolved["secret"].is_null() & frame[name].is_not_null()
         problems += [
-            Problem(f"{place}.{name}", "the resolver does not know what this reference stands for")
-            for place in frame["place"].filter(unknown)
+            Problem(f"{place}.{name}", f"the resolver does not know {reference}")
+            for place, reference in frame.filter(unknown).select("place", name).rows()
         ]
         frame = frame.with_columns(resolved["secret"].alias(name))
     return attrs.evolve(file, frame=frame, problems=tuple(problems), problem_count=len(problems))

@@ -42,7 +42,9 @@ OPERATIONS: Final = 3
 MEMORY: Final = 64 << 20
 """Cost of a password: RFC 9106's second recommendation (3 passes over 64 MiB), with the one lane of libsodium."""
 MOST_OPERATIONS: Final = 8
-MOST_MEMORY: Final = 512 << 20
+MOST_MEMORY: Final = 128 << 20
+MOST_WORK: Final = 1 << 30
+"""Passes times bytes, of all passwords of a file together: about two seconds."""
 _LEAST_MEMORY = 8 << 20
 
 _NONCE, _TAG, _SALT, _CHECK = 24, 16, 16, 16
@@ -197,8 +199,11 @@ def read_header(document: object) -> Header:
         stanzas = tuple(_opener(opener) for opener in record.openers)
     except StructureError as error:
         raise _broken(error.problems[0]) from None
-    if sum(isinstance(opener, PasswordOpener) for opener in stanzas) > MOST_PASSWORDS:
+    passwords = [opener for opener in stanzas if isinstance(opener, PasswordOpener)]
+    if len(passwords) > MOST_PASSWORDS:
         raise _broken("it has too many passwords")
+    if sum(opener.operations * opener.memory for opener in passwords) > MOST_WORK:
+        raise _broken("its passwords together would cost too much")
     return Header(record.export_id, record.tables, stanzas, record.mac)
 
 
@@ -230,7 +235,12 @@ def open_header(header: Header, keys: Sequence[KeyHolder]) -> DataKey:
     given = [key.id for key in keys if not isinstance(key, Password)]
     told = f"; tried: {', '.join(given)}" if given else ""
     message = f"None of the keys at hand opens the credentials{told}."
-    raise UnknownKeyError(message, needed=header.key_ids, given=given, hint=f"It takes one of: {_ways(header)}.")
+    raise UnknownKeyError(
+        message,
+        needed=header.key_ids,
+        given=given,
+        hint=f"It takes one of: {_ways(header)}. Name it: --key file:PATH, or the setting vault.keys.",
+    )
 
 
 @attrs.frozen

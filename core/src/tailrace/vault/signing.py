@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from tailrace.model.convert import unstructure
-from tailrace.model.errors import TamperedError
+from tailrace.model.errors import ConfigurationError, TamperedError
 from tailrace.model.manifest import Manifest, SignatureRecord
 from tailrace.vault.canonical import canonical_json
 from tailrace.vault.keys import Signer, SigningKey
@@ -44,7 +44,7 @@ def signer_of(manifest: Manifest) -> Signer | None:
     try:
         signer = Signer.from_text(record.signer)
         VerifyKey(signer.content).verify(_message(manifest), base64.b64decode(record.signature, validate=True))
-    except (BadSignatureError, binascii.Error, ValueError):
+    except (BadSignatureError, ConfigurationError, binascii.Error, ValueError):
         message = "The signature does not belong to this manifest: one of them was changed."
         raise TamperedError(message, hint="Do not use the file. Ask its maker for another copy.") from None
     return signer

@@ -64,6 +64,8 @@ def judge(signer: Signer | None, source: str, *, pinned: Sequence[Signer], known
     if signer is None:
         if pinned:
             return Judgement(Trust.DISTRUSTED, "not signed, although trusted signers are set")
+        if any(entry.source == source for entry in known):
+            return Judgement(Trust.DISTRUSTED, "not signed, although earlier exports of this source were")
         return Judgement(Trust.UNSIGNED, "nobody vouches for it: digests tell damage, not forgery")
     if pinned:
         if signer in pinned:
@@ -78,4 +80,4 @@ def _by_memory(signer: Signer, seen: Sequence[KnownSigner]) -> Judgement:
         return Judgement(Trust.KNOWN, f"signed by {signer.id}, the signer of this source since {match.since:%Y-%m-%d}")
     if seen:
         return Judgement(Trust.DISTRUSTED, f"signed by {signer.id}, and before by another key")
-    return Judgement(Trust.FIRST_USE, f"signed by {signer.id}, seen for the first time and remembered")
+    return Judgement(Trust.FIRST_USE, f"signed by {signer.id}, seen for the first time")

@@ -8,6 +8,7 @@ extra ``proxywhirl`` of this distribution.
 
 import base64
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -34,6 +35,15 @@ def available() -> bool:
     except ImportError:
         return False
     return True
+
+
+def opens(*values: pl.Series) -> bool:
+    """Whether the key at hand is the one for these stored values."""
+    with suppress(ConfigurationError, WrongKeyError):
+        for series in values:
+            decrypt_values(series)
+        return True
+    return False
 
 
 def decrypt_file(content: bytes) -> bytes:

@@ -14,12 +14,13 @@ _FOUND_ANYWHERE = 8
 """Characters from which on a secret is found wherever it stands, so that a pair that holds it needs no look-up."""
 
 
-def kept_out(logins: Logins, hosts: pl.Series) -> Secrets:
+def kept_out(logins: Logins, hosts: pl.Series, urls: pl.Series) -> Secrets:
     """The logins of a pool, and what is public in it.
 
     Args:
         logins: The logins of everybody, also of proxies that are not shown.
         hosts: Hosts of the proxies that are shown.
+        urls: Their URLs, as they are shown.
     """
     texts: dict[str, str] = {}
     for user, password in logins.in_clear():
@@ -29,4 +30,4 @@ def kept_out(logins: Logins, hosts: pl.Series) -> Secrets:
             texts[password] = "password"
         if user and password and max(len(user), len(password)) < _FOUND_ANYWHERE:
             texts[f"{user}:{password}"] = "user name and password"
-    return Secrets(texts, public=(*_WORDS, *hosts.drop_nulls().unique()))
+    return Secrets(texts, public=(*_WORDS, *hosts.drop_nulls().unique(), *urls.drop_nulls().unique()))

@@ -27,7 +27,7 @@ def decrypted(stored: pl.DataFrame, mode: CredentialMode) -> pl.DataFrame:
     hidden = int((username | password).sum())
     if not hidden:
         return stored
-    if fernet.available():
+    if fernet.available() and (mode is CredentialMode.FULL or fernet.opens(*(stored[name] for name in _HALVES))):
         return stored.with_columns(fernet.decrypt_values(stored[name]).alias(name) for name in _HALVES)
     if mode is CredentialMode.FULL:
         message = f"ProxyWhirl has encrypted the logins of {hidden} proxies, and its key is not at hand."

@@ -116,7 +116,7 @@ def protect(pool: StoredPool, call: SourceCall) -> ShownPool:
         for name, column in zip(pool.documents, redactor.json_texts(*pool.documents.values()), strict=True)
     )
     cells = _changed(stored, searched)
-    secrets = partial(kept_out, everybody, host)
+    secrets = partial(kept_out, everybody, host, leading["url"])
     if seal is None:
         frame = leading.with_columns(*logins.shown(call.credentials, call.reference), *clean)
         return ShownPool(frame, redactor, _notes(logins, call.credentials, cells), secrets)

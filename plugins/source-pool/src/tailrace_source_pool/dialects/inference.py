@@ -15,7 +15,7 @@ LOOKED_AT = 1 << 16
 """Characters of a file that are looked at."""
 
 _BY_SUFFIX = {".json": "json", ".csv": "csv", ".yaml": "clash", ".yml": "clash", ".conf": "proxychains"}
-_PROXYCHAINS = re.compile(r"^[ \t]*\[ProxyList\][ \t]*\r?$", re.MULTILINE)
+PROXYCHAINS = re.compile(r"^[ \t]*\[ProxyList\][ \t]*\r?$", re.MULTILINE)
 _CLASH = re.compile(r"^(?:proxies|'proxies'|\"proxies\")[ \t]*:(?:[ \t]|\r?$)", re.MULTILINE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -34,7 +34,7 @@ def infer_dialect(head: bytes | str, name: str) -> str:
     """
     text = head.decode("utf-8", errors="replace") if isinstance(head, bytes) else head
     text = text.removeprefix("\ufeff")[:LOOKED_AT]
-    if _PROXYCHAINS.search(text):
+    if PROXYCHAINS.search(text):
         return "proxychains"
     if shape_of(text.encode()) is Shape.FILE_STORAGE:
         return "json"

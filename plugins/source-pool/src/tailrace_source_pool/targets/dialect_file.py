@@ -18,6 +18,7 @@ from tailrace import (
     SourceError,
 )
 from tailrace_source_pool.database import IDENTITY_COLUMNS, STATUS_COLUMNS
+from tailrace_source_pool.dialects.inference import scheme_of_name
 from tailrace_source_pool.dialects.names import known_dialect
 from tailrace_source_pool.dialects.template import Template
 from tailrace_source_pool.targets.file_storage_text import HOLDS
@@ -76,6 +77,31 @@ class DialectFileTarget:
     def notes(self) -> tuple[str, ...]:
         """What people should know about writing to it, in sentences."""
         return ("The file is written anew, with credentials in clear: comments in it, and its layout, are not kept.",)
+
+    def refusals(self, frame: pl.DataFrame) -> pl.Series:
+        """Why proxies cannot be in it, one reason for each; null for those that can."""
+        reasons = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+        if "protocol" not in self.holds:
+            scheme = scheme_of_name(self._place.path.name) or "http"
+            others = (frame["protocol"] != scheme).fill_null(value=False)
+            reasons = reasons.scatter(others.arg_true(), f"the list does not say protocols, and is read as {scheme}")
+        which = reasons.is_null().arg_true()
+        plain = frame.drop(_NOT_WRITTEN, strict=False)
+        for row, reason in self._left_out(plain[which], which):
+            reasons = reasons.scatter(row, reason)
+        return reasons
+
+    def _left_out(self, frame: pl.DataFrame, rows: pl.Series) -> Iterator[tuple[int, str]]:
+        """The proxies that the dialect would leave out; found by halves, since nearly always there are none."""
+        rendered = self._keeper.render_pool(RenderPoolCall(frame, self.kind, self._call.template))
+        if rendered.written == frame.height:
+            return
+        if frame.height == 1:
+            yield rows[0], next((loss.reason for loss in rendered.losses if loss.proxies), "it cannot be written")
+            return
+        half = frame.height // 2
+        yield from self._left_out(frame[:half], rows[:half])
+        yield from self._left_out(frame[half:], rows[half:])
 
     def read(self) -> pl.DataFrame:
         """All proxies in it, credentials in clear, with ``key``."""

@@ -20,7 +20,7 @@ from tailrace_source_pool.targets.json_array import JsonArray
 from tailrace_source_pool.targets.lasting_keys import lasting_keys
 from tailrace_source_pool.targets.login_places import taken_apart, text_column
 from tailrace_source_pool.targets.replacement import Place, held
-from tailrace_source_pool.targets.rules import file_storage_refusals, raise_first
+from tailrace_source_pool.targets.rules import file_storage_refusals, raise_first, source_urls_left_out
 from tailrace_source_pool.unreadable import Unreadable
 
 _SLICE = 5_000
@@ -65,6 +65,7 @@ class FileStorageTarget:
     _encrypted: bool
     _writable: bool
     _context: Context = attrs.field(repr=False)
+    _without_source_url: int = attrs.field(default=0, init=False)
     kind: str = attrs.field(default=Shape.FILE_STORAGE.value, init=False)
     unique: None = attrs.field(default=None, init=False)
     holds: tuple[str, ...] = attrs.field(default=HOLDS, init=False)
@@ -72,12 +73,19 @@ class FileStorageTarget:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know about writing to it, in sentences."""
-        if self._encrypted:
-            return ("The file is encrypted as a whole with ProxyWhirl's key, and will be again.",)
-        return ("The file holds credentials in clear, as ProxyWhirl's FileStorage does without a key.",)
+        encrypted = "The file is encrypted as a whole with ProxyWhirl's key, and will be again."
+        clear = "The file holds credentials in clear, as ProxyWhirl's FileStorage does without a key."
+        notes = [encrypted if self._encrypted else clear]
+        if self._without_source_url:
+            notes.append(
+                f"{self._without_source_url:,} proxies come without their source_url: it is no http or https URL, "
+                "and ProxyWhirl would not load the file."
+            )
+        return tuple(notes)
 
     def refusals(self, frame: pl.DataFrame) -> pl.Series:
         """Why proxies cannot be in it, one reason for each; null for those that can."""
+        self._without_source_url = int(source_urls_left_out(frame).sum())
         return file_storage_refusals(frame)
 
     def read(self) -> pl.DataFrame:
@@ -91,6 +99,9 @@ class FileStorageTarget:
         for frame in (changes.add, changes.update):
             raise_first(file_storage_refusals(frame))
         content, moment = self._read(), datetime.now(UTC)
+        changes = attrs.evolve(
+            changes, add=_without_source_urls(changes.add), update=_without_source_urls(changes.update)
+        )
         add = with_ids(changes.add, content.frame["id"].drop_nulls())
         blocks = _blocks(self._entries(content, attrs.evolve(changes, add=add), moment))
         self._place.replace(token_stream.encrypted(blocks) if self._encrypted else blocks)
@@ -145,7 +156,9 @@ def open_file_storage(path: Path, call: OpenPoolCall, *, encrypted: bool) -> Ite
         ConfigurationError: It is, or shall be, encrypted, and ProxyWhirl's key is not at hand.
     """
     if encrypted and not fernet.available():
-        raise ConfigurationError(f"{path} is encrypted with ProxyWhirl's key, which is not at hand.", hint=fernet.HINT)
+        raise ConfigurationError(
+            f"{path} is, or shall be, encrypted with ProxyWhirl's key, which is not at hand.", hint=fernet.HINT
+        )
     with held(path, write=call.write) as place:
         content = _Content.of(place, call.context, encrypted=encrypted)
         yield FileStorageTarget(place, content, encrypted=encrypted, writable=call.write, context=call.context)
@@ -194,6 +207,14 @@ def _part(entries: list[object], first: int, path: Path) -> pl.DataFrame:
 
 def _compact(value: object) -> str | None:
     return None if value is None else _COMPACT.encode(value)
+
+
+def _without_source_urls(frame: pl.DataFrame) -> pl.DataFrame:
+    """The proxies without those that keep ProxyWhirl from loading the file; :attr:`FileStorageTarget.notes` tell it."""
+    left_out = source_urls_left_out(frame)
+    if not left_out.any():
+        return frame
+    return frame.with_columns(source_url=frame["source_url"].clone().scatter(left_out.arg_true(), None))
 
 
 def _with_keys(frame: pl.DataFrame) -> pl.DataFrame:

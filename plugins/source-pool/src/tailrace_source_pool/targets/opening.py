@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tailrace import OpenPoolCall, PoolKeeper, PoolTarget, RequestError, SourceError, is_sqlite
+from tailrace_source_pool.dialects.inference import PROXYCHAINS
 from tailrace_source_pool.location import Shape, path_of, shape_of
 from tailrace_source_pool.targets.database import NewDatabaseTarget, open_database
 from tailrace_source_pool.targets.dialect_file import open_dialect_file
@@ -52,6 +53,9 @@ def open_pool(call: OpenPoolCall, keeper: PoolKeeper) -> AbstractContextManager[
     path = path_of(call.location)
     refuse_special(path)
     there = path.exists()
+    if call.existing and not there:
+        message = f"The pool {path} is not there."
+        raise SourceError(message, hint="Nothing was changed. Put it back where it was, and try again.")
     what = _kind_of(path, call.dialect) if there else _wanted(path, call)
     if what == DATABASE:
         return open_database(path, call) if there else _new_database(path, call)
@@ -67,6 +71,8 @@ def _new_database(path: Path, call: OpenPoolCall) -> Iterator[PoolTarget]:
 
 def _wanted(path: Path, call: OpenPoolCall) -> str:
     """What a file that is not there yet shall be."""
+    if path.suffix.lower() == ".gz":
+        raise RequestError(f"{path.name} would not be compressed.", hint="Leave .gz out of the name.")
     if call.dialect:
         return call.dialect
     by_name = _BY_SUFFIX.get(path.suffix.lower())
@@ -92,6 +98,8 @@ def _told_by(head: bytes, path: Path) -> str | None:
         raise RequestError(f"{path} is compressed, and pools are not changed so.", hint="Decompress it first: gunzip.")
     if head.startswith(_TOKEN):
         return ENCRYPTED
+    if PROXYCHAINS.search(head.decode(errors="replace")):
+        return None
     is_array = head.lstrip(_BLANKS).startswith(b"[") and shape_of(head.lstrip(_BLANKS)) is Shape.FILE_STORAGE
     return FILE_STORAGE if is_array else None
 

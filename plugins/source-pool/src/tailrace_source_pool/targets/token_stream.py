@@ -81,7 +81,8 @@ def decrypted(path: Path) -> str:
         )
     except ValueError:
         reason = WrongKeyError(
-            f"ProxyWhirl's key does not open {path}: it is another key, or the file was changed.", hint=fernet.HINT
+            f"ProxyWhirl's key does not open {path}: it is another key, or the file was changed.",
+            hint="Set the key that it was encrypted with; one before goes into PROXYWHIRL_CACHE_KEY_PREVIOUS.",
         )
     # Out here, so that the decoder's error, which carries the text, is not attached.
     raise reason
