@@ -189,7 +189,7 @@ def test_links_folders_and_devices_are_refused(
     with pytest.raises(NotAllowedError) as caught:
         publish(draft, tmp_path / "a", manifest=b"{}", overwrite=overwrite)
     assert caught.value.message == f"{odd} exists and is {words}."
-    assert caught.value.hint == "Remove it, or choose another name."
+    assert caught.value.hint == "Choose another name."
     assert victim.read_bytes() == b"precious"
     assert not (tmp_path / "nowhere").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"victim", name, draft.name}

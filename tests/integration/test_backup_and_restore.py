@@ -197,3 +197,8 @@ def test_the_sample_goes_into_proxywhirls_file_storage(engine: Engine, tmp_path:
     done = engine.apply_import(ImportRequest(path, str(tmp_path / "pool.json")))
     assert done.counts.add == 30
     assert any("come without their source_url" in note for note in done.notes)
+
+
+def test_a_sealed_csv_needs_its_header(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="a CSV without header has none"):
+        backup(engine, SAMPLE, tmp_path / "out", format="csv", options={"header": False})

@@ -35,6 +35,11 @@ class CsvFormat:
         options: CsvOptions = call.options
         schema = table.frame.collect_schema()
         _check_names(table, schema, options)
+        if call.seal is not None and not options.header:
+            raise RequestError(
+                "Sealed credentials are bound to columns by name, and a CSV without header has none.",
+                hint="Leave the header in, or write a JSON document: --format json",
+            )
         guard = options.profile == "excel"
         frame = table.frame
         dated = [name for name, dtype in schema.items() if dtype.is_temporal()]
