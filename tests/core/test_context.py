@@ -51,8 +51,8 @@ def test_cancelling_stops_at_the_next_check() -> None:
     for step in (context.check, context.advance, lambda: context.phase("writing")):
         with pytest.raises(CancelledError) as caught:
             step()
-        assert caught.value.message == "The export was cancelled."
-        assert caught.value.hint == "Nothing was published. Start it again."
+        assert caught.value.message == "It was cancelled."
+        assert caught.value.hint == "Nothing was published or changed. Start it again."
         assert caught.value.exit_code == 1
 
 

@@ -809,7 +809,7 @@ def test_cancelling_between_two_sinks_stops_there(bench: Any) -> None:
 
     (artifact,) = several(bench, {"deliver": deliver}, context=context).artifacts
     assert [receipt.delivered for receipt in artifact.receipts] == [True, False]
-    assert artifact.receipts[1].error == "The export was cancelled."
+    assert artifact.receipts[1].error == "It was cancelled."
 
 
 def test_a_deadline_leaves_nothing(bench: Any) -> None:

@@ -471,7 +471,7 @@ def test_cancelling_stops_a_scan(tmp_path: Path, table: str) -> None:
 
     with (
         snapshot(make(tmp_path / "t.db"), context=context) as opened,
-        pytest.raises(CancelledError, match=r"^The export was cancelled\.$"),
+        pytest.raises(CancelledError, match=r"^It was cancelled\.$"),
     ):
         opened.scan(table).sink_csv(Output(), maintain_order=True)  # type: ignore[call-overload]
     assert 0 < sum(written) < ROWS * 50

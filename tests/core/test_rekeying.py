@@ -1,6 +1,7 @@
 """Adding, removing and rotating the keys of exports that exist."""
 
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -23,8 +24,10 @@ from tailrace import (
 from tailrace.model.errors import RefusedError, TamperedError, UnknownKeyError, WrongKeyError
 from tailrace.plugins.pools import ReadPoolCall
 from tailrace.settings import Settings, VaultSettings
+from tailrace.vault.header import open_header, read_header
 from tailrace.vault.keyring import Keyring
 from tailrace.vault.keys import KeyMaterial, MasterKey, Password, PrivateKey, SigningKey
+from tailrace.vault.sealing import seal_content
 
 MASTER, OTHER, PRIVATE, SIGNING = (
     MasterKey.generate(),
@@ -273,3 +276,21 @@ def test_a_format_that_cannot_change_its_manifest_is_told(engine: Engine, backup
     with pytest.raises(RequestError, match="cannot put another manifest into it"):
         other.change_openers(backup, add=("other",))
     assert backup.read_bytes() == content
+
+
+def test_values_that_are_not_written_as_we_write_them_stop_a_rotation(engine: Engine, tmp_path: Path) -> None:
+    pool = tmp_path / "many.txt"
+    pool.write_text("".join(f"http://user-{n}:password-{n}@h.example.com:{n}\n" for n in range(1, 40)))
+    path = export(engine, tmp_path, location=str(pool), compress=False)
+    header = read_header(json.loads(path.read_text())["manifest"]["vault"])
+    content = path.read_bytes()
+    # Another spelling of the same JSON, sealed anew by somebody who has the key.
+    sealed = TOKEN.sub(lambda found: found[0].replace(b"/", b"\\/"), content[: content.rindex(b',\n"seal": ')])
+    seal = attrs.asdict(seal_content(open_header(header, [MASTER]), hashlib.sha256(sealed).hexdigest()))
+    alone = tmp_path / "alone.json"
+    alone.write_bytes(sealed + b',\n"seal": ' + json.dumps(seal).encode() + b"\n}\n")
+    content = alone.read_bytes()
+    assert len(logins(engine, alone)) == 39
+    with pytest.raises(TamperedError, match="Not every sealed value"):
+        engine.rotate(alone)
+    assert alone.read_bytes() == content

@@ -137,8 +137,8 @@ def test_references_are_resolved() -> None:
 def test_what_no_resolver_knows_is_a_problem_with_its_place() -> None:
     done = unlock(references(REF_A, REF_B, "not one"), keys=never, resolver={REF_A: "ada"}.get)
     assert [str(problem) for problem in done.problems] == [
-        "$.proxies[1].username: the resolver does not know what this reference stands for",
-        "$.proxies[2].username: the resolver does not know what this reference stands for",
+        f"$.proxies[1].username: the resolver does not know {REF_B}",
+        "$.proxies[2].username: the resolver does not know it: it is no reference",
     ]
     assert done.problem_count == 2
 

@@ -78,7 +78,10 @@ def test_wrong_keys_are_told_apart_from_unknown_ones(everybody: dict[str, Any]) 
     with pytest.raises(UnknownKeyError) as unknown:
         open_header(read, [other, PrivateKey.generate()])
     assert unknown.value.message.startswith(f"None of the keys at hand opens the credentials; tried: {other.id}, rk-")
-    assert unknown.value.hint == f"It takes one of: {MASTER.id}, {PRIVATE.id}, its password."
+    assert unknown.value.hint == (
+        f"It takes one of: {MASTER.id}, {PRIVATE.id}, its password. "
+        "Name it: --key file:PATH, or the setting vault.keys."
+    )
     assert unknown.value.needed == (MASTER.id, PRIVATE.id)
     assert unknown.value.given[0] == other.id
     with pytest.raises(UnknownKeyError, match=r"^None of the keys at hand opens the credentials\.$"):
@@ -156,6 +159,9 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "operations without end": lambda d: d["openers"][2].update(operations=10**9),
     "no operations": lambda d: d["openers"][2].update(operations=0),
     "negative operations": lambda d: d["openers"][2].update(operations=-1),
+    "passwords that cost too much together": lambda d: d.update(
+        openers=[{**d["openers"][2], "operations": 8, "memory": 128 << 20}] * 2
+    ),
     "an empty salt": lambda d: d["openers"][2].update(salt=""),
     "a long salt": lambda d: d["openers"][2].update(salt="A" * 1000),
     "a salt spelt otherwise": lambda d: d["openers"][2].update(salt=d["openers"][2]["salt"].rstrip("=") + "\n=="),

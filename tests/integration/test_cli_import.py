@@ -228,7 +228,7 @@ def test_clashes_and_losses_are_told_and_refused(cli: Cli, engine: PoolEngine, e
     assert "  … and 19 more; --plan and --json have all" in lines
     assert "  ttl  1  the target has no place for it" in lines
     assert lines[lines.index("Note: It is a list.") + 1] == "Note: Mind the gap."
-    assert "As it is, the import would be refused: leave the clashes out" in answer.out
+    assert "As it is, the import would be refused: leave these out" in answer.out
     refused = cli(*words)
     assert refused.code == 3
     assert refused.err.splitlines()[0] == "error: The pool cannot hold 29 proxies of the file:"

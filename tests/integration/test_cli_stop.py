@@ -57,8 +57,8 @@ def test_a_signal_stops_the_export_and_leaves_no_file(number: int, toys: Path, l
     assert out == ""
     assert err.splitlines() == [
         "Stopping and cleaning up. Ctrl-C once more ends it at once.",
-        "error: The export was cancelled.",
-        "hint:  Nothing was published. Start it again.",
+        "error: It was cancelled.",
+        "hint:  Nothing was published or changed. Start it again.",
     ]
     assert [file for file in Path("out").rglob("*") if file.is_file()] == []
 

@@ -600,7 +600,6 @@ def test_an_update_of_an_entry_writes_only_what_is_to_change(storage: Callable[.
         ({"url": "http://192.88.99.1:1"}, None),
         ({"health_status": "fine"}, "its health_status is unknown to ProxyWhirl"),
         ({"source": "me"}, "its source is unknown to ProxyWhirl"),
-        ({"source_url": "my list"}, "its source_url is not an http or https URL"),
         ({"requests_total": -1}, "its requests_total is negative"),
         ({"cost_per_request": -0.5}, "its cost_per_request is negative"),
         ({"ttl": 10**11}, "its ttl is beyond any date"),

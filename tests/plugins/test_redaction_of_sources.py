@@ -166,7 +166,9 @@ def test_a_pool_tells_names_passwords_and_pairs_that_nothing_else_would_find() -
             "password": ["pw", "word", "hidden"],
         }
     )
-    told = kept_out(Logins.of(stored, address), pl.Series(["h.example", None, "h.example"]), pl.Series(["http://h.example:80"]))
+    told = kept_out(
+        Logins.of(stored, address), pl.Series(["h.example", None, "h.example"]), pl.Series(["http://h.example:80"])
+    )
     assert told.texts == {
         "kim": "user name",
         "pw": "password",

@@ -141,7 +141,7 @@ def rotate(
     def replace(content: bytes) -> bytes:
         # In the middle of a text, something may only look like one.
         replaced = _TOKEN.sub(lambda found: tokens.get(found[0], found[0]), content)
-        if any(old in replaced for old in tokens):
+        if not set(tokens) <= set(_TOKEN.findall(content)):
             message = f"Not every sealed value of {path.name} was found where it was read."
             raise TamperedError(message, hint="Nothing was changed. Import it and export it again.")
         return replaced

@@ -75,8 +75,8 @@ def convert(
         )
 
     # A password is asked for now, before work begins and progress is shown.
-    for reference in key:
-        session.engine.keyring.holder(reference)
+    if "password" in key:
+        session.engine.keyring.holder("password")
     made = run(session, work)
     if common.json:
         session.terminal.document(_document(made))

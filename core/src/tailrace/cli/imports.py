@@ -103,8 +103,8 @@ def import_(
         leave_out_clashes=leave_out_clashes,
     )
     # A password is asked for now, before work begins and progress is shown.
-    for reference in key:
-        session.engine.keyring.holder(reference)
+    if "password" in key:
+        session.engine.keyring.holder("password")
     terminal = session.terminal
     if plan is not None or dry_run:
         made = _planned(session, request, plan)

@@ -147,11 +147,16 @@ def _resolved(file: PoolFile, resolver: Resolver | None) -> PoolFile:
         resolved = frame.select(pl.col(name).alias("id")).join(secrets, on="id", how="left", maintain_order="left")
         unknown = resolved["secret"].is_null() & frame[name].is_not_null()
         problems += [
-            Problem(f"{place}.{name}", f"the resolver does not know {reference}")
+            Problem(f"{place}.{name}", f"the resolver does not know {_shown(reference)}")
             for place, reference in frame.filter(unknown).select("place", name).rows()
         ]
         frame = frame.with_columns(resolved["secret"].alias(name))
     return attrs.evolve(file, frame=frame, problems=tuple(problems), problem_count=len(problems))
+
+
+def _shown(reference: str) -> str:
+    # What is no id may be anything, a password too.
+    return reference if _REFERENCE.match(reference) else "it: it is no reference"
 
 
 def _asked(resolver: Resolver, reference: str) -> str | None:
