@@ -20,6 +20,7 @@ from tailrace import (
     SigningKey,
     SinkRequest,
     SourceError,
+    TailraceError,
     TamperedError,
 )
 from tailrace.settings import Settings, VaultSettings
@@ -202,3 +203,20 @@ def test_the_sample_goes_into_proxywhirls_file_storage(engine: Engine, tmp_path:
 def test_a_sealed_csv_needs_its_header(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="a CSV without header has none"):
         backup(engine, SAMPLE, tmp_path / "out", format="csv", options={"header": False})
+
+
+@pytest.mark.parametrize("name", ["json", "csv"])
+def test_a_sealed_file_with_a_flipped_bit_or_cut_short_is_not_imported(
+    name: str, engine: Engine, tmp_path: Path
+) -> None:
+    path = backup(engine, SAMPLE, tmp_path / "out", format=name, compress=False)
+    content, fresh = path.read_bytes(), tmp_path / "fresh.db"
+    places = range(0, len(content) - 3, len(content) // 7)
+    flipped = [content[:at] + bytes([content[at] ^ (1 << at % 7)]) + content[at + 1 :] for at in places]
+    for changed in (*flipped, content[: len(content) // 2], content[:-4]):
+        path.write_bytes(changed)
+        with pytest.raises(TailraceError):
+            engine.apply_import(ImportRequest(path, str(fresh)))
+    assert not fresh.exists()
+    path.write_bytes(content)
+    assert engine.apply_import(ImportRequest(path, str(fresh))).counts.add == 30

@@ -189,10 +189,8 @@ class Engine:
         """
         from tailrace.rekeying import change_openers
 
-        file = self._read_pool(path, context)
-        self._check_signer(Path(path), file.digest)
         return change_openers(
-            file,
+            self._trusted_file(path, context),
             Path(path),
             keys=self._holders(keys),
             add=[self.keyring.opener(reference) for reference in add],
@@ -221,10 +219,8 @@ class Engine:
         """
         from tailrace.rekeying import rotate
 
-        file = self._read_pool(path, context)
-        self._check_signer(Path(path), file.digest)
         return rotate(
-            file,
+            self._trusted_file(path, context),
             Path(path),
             keys=self._holders(keys),
             openers=[self.keyring.opener(reference) for reference in openers or self.settings.vault.openers],
@@ -407,6 +403,12 @@ class Engine:
         from tailrace.plugins.pools import ReadPoolCall
 
         return self.keeper.read_pool(ReadPoolCall(Path(path), context=context or Context()))
+
+    def _trusted_file(self, path: Path, context: Context | None) -> "PoolFile":
+        """Read a file whose manifest is going to be signed anew: only one that is trusted as it is."""
+        file = self._read_pool(path, context)
+        self._check_signer(Path(path), file.digest)
+        return file
 
     def _holders(self, references: Sequence[str]) -> "list[KeyHolder]":
         return [self.keyring.holder(reference) for reference in references or self.settings.vault.keys]
