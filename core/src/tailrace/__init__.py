@@ -89,12 +89,15 @@ if TYPE_CHECKING:
     from tailrace.plugins.kinds import Format as Format
     from tailrace.plugins.kinds import OutgoingTable as OutgoingTable
     from tailrace.plugins.kinds import Parcel as Parcel
+    from tailrace.plugins.kinds import ReadTablesCall as ReadTablesCall
     from tailrace.plugins.kinds import RereadCall as RereadCall
     from tailrace.plugins.kinds import Seal as Seal
+    from tailrace.plugins.kinds import SearchCall as SearchCall
     from tailrace.plugins.kinds import Sink as Sink
     from tailrace.plugins.kinds import Source as Source
     from tailrace.plugins.kinds import SourceCall as SourceCall
     from tailrace.plugins.kinds import StagingCall as StagingCall
+    from tailrace.plugins.kinds import TableReader as TableReader
     from tailrace.plugins.kinds import WriteCall as WriteCall
     from tailrace.plugins.pools import ChoosyTarget as ChoosyTarget
     from tailrace.plugins.pools import Loss as Loss
@@ -184,12 +187,15 @@ _HOME = {
         "Format",
         "OutgoingTable",
         "Parcel",
+        "ReadTablesCall",
         "RereadCall",
         "Seal",
+        "SearchCall",
         "Sink",
         "Source",
         "SourceCall",
         "StagingCall",
+        "TableReader",
         "WriteCall",
     ),
     "tailrace.plugins.pools": (

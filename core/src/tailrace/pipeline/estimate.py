@@ -99,8 +99,18 @@ def _encode(job: Job, table: Table, rows: "pl.DataFrame", context: Context) -> E
         target.write(content)
 
     with Encoder(put, level=job.level, context=quiet) as encoder:
-        outgoing = OutgoingTable(table.name, rows.lazy(), columns, job.selection.zone.key)
+        outgoing = OutgoingTable(
+            table.name, rows.lazy(), columns, job.selection.zone.key, job.selection.time_column(table)
+        )
         job.format.object.write(
-            WriteCall((outgoing,), encoder, job.format_options, job.embedded((table,)), lambda _note: None, quiet)
+            WriteCall(
+                (outgoing,),
+                encoder,
+                job.format_options,
+                job.embedded((table,)),
+                lambda _note: None,
+                quiet,
+                moment=job.now,
+            )
         )
         return encoder.finish()

@@ -197,7 +197,13 @@ def _write(
     for table in tables:
         frame, columns = job.selection.apply(table)
         outgoing.append(
-            OutgoingTable(table.name, counted(frame, tallies[table.name].add), columns, job.selection.zone.key)
+            OutgoingTable(
+                table.name,
+                counted(frame, tallies[table.name].add),
+                columns,
+                job.selection.zone.key,
+                job.selection.time_column(table),
+            )
         )
     notes: list[str] = []
     vault = job.vault
@@ -213,6 +219,7 @@ def _write(
                     notes.append,
                     context,
                     None if vault is None else lambda: unstructure(vault.seal_content(encoder.plain_sha256)),
+                    job.now,
                 )
                 job.format.object.write(call)
             encoded = encoder.finish()

@@ -119,6 +119,12 @@ class Selection:
             or any(expressions.columns_of(text) <= names for text in self.where)
         )
 
+    def time_column(self, table: Table) -> str | None:
+        """Name under which the column of times of this table is going to be written; None where it is not."""
+        if not self.columns or not any(old in table.frame.collect_schema() for _new, old in self.columns):
+            return table.time_column
+        return next((new for new, old in self.columns if old == table.time_column), None)
+
     def apply(self, table: Table, frame: "pl.LazyFrame | None" = None) -> tuple["pl.LazyFrame", tuple[Column, ...]]:
         """The rows and columns that the request asks for, of this table.
 

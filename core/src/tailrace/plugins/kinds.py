@@ -107,12 +107,14 @@ class OutgoingTable:
         frame: The rows, lazily. To be collected **once**: the engine counts what passes.
         columns: What its columns mean.
         time_zone: IANA zone of its timestamps.
+        time_column: Name of the column by which its rows are a series in time, where it is among the columns.
     """
 
     name: str
     frame: "pl.LazyFrame" = attrs.field(repr=False)
     columns: Sequence[Column]
     time_zone: str = "UTC"
+    time_column: str | None = None
 
 
 class ByteWriter(Protocol):
@@ -141,6 +143,8 @@ class WriteCall:
         context: Progress, cancellation, deadline. Rows and bytes are counted already.
         seal: In mode ``full``, for formats that carry their manifest inside: gives JSON-like values that authenticate
             all bytes written so far, to be written at the end of the file.
+        moment: When the export began, UTC: the manifest's ``created``. A file that holds it is another one each day, so
+            it is for those who ask for it.
     """
 
     tables: Sequence[OutgoingTable]
@@ -150,6 +154,7 @@ class WriteCall:
     note: Callable[[str], None] = attrs.field(repr=False)
     context: Context = attrs.field(repr=False)
     seal: Callable[[], Mapping[str, Any]] | None = attrs.field(default=None, repr=False)
+    moment: datetime | None = None
 
 
 @attrs.frozen
@@ -227,6 +232,40 @@ class Container(Protocol):
 
         Raises:
             IntegrityError: The bytes are not what this format writes.
+        """
+        ...
+
+
+@attrs.frozen
+class ReadTablesCall:
+    """A file of a format's kind whose tables are to be read, whoever wrote it.
+
+    Args:
+        path: A regular file.
+        context: Progress, cancellation, deadline.
+    """
+
+    path: Path
+    context: Context = attrs.field(factory=Context, repr=False)
+
+
+@runtime_checkable
+class TableReader(Protocol):
+    """What a :class:`Format` also has that reads files of its kind, for import: its own, and those of others."""
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins with these bytes (up to 64 KiB) may be of this kind."""
+        ...
+
+    def read_tables(self, call: ReadTablesCall) -> "Mapping[str, pl.DataFrame]":
+        """The tables of a file by name, in its order, with a file that means harm kept from doing any.
+
+        Returns:
+            Frames of String columns: each value spelt as ``docs/reference/csv.md`` has it, null where there is none.
+
+        Raises:
+            RefusedError: It is no such file, is damaged, or costs more than a file of its size should.
+            SourceError: It cannot be read.
         """
         ...
 
