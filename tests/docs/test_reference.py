@@ -18,7 +18,7 @@ from tailrace.plugins.selection import PluginSelection
 from tailrace.settings import CredentialSettings, Settings, VaultSettings
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
-PLUGINS = ("source.pool", "source.analytics", "format.csv", "format.json", "sink.disk")
+PLUGINS = ("source.pool", "source.analytics", "format.csv", "format.json", "format.excel", "sink.disk")
 
 
 def first_sentence(thing: object) -> str:

@@ -6,6 +6,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
@@ -25,6 +26,9 @@ RESERVED = [
 
 
 def content_of(file: Path) -> bytes:
+    if file.suffix == ".xlsx":
+        with zipfile.ZipFile(file) as archive:
+            return b"".join(archive.read(name) for name in archive.namelist())
     return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
 
 
@@ -47,9 +51,12 @@ def test_the_demo_goes_the_whole_way(told: tuple[Path, dict[str, Any]], cli: Cli
     folder, document = told
     assert document["leaks"] == []
     assert document["secrets"] == 100
-    assert len(document["files"]) == 4
-    kinds = {(Path(file["path"]).name.split("_")[0], Path(file["path"]).suffixes[-2]) for file in document["files"]}
-    assert kinds == {("pool", ".csv"), ("pool", ".json"), ("analytics", ".csv"), ("analytics", ".json")}
+    assert len(document["files"]) == 6
+    kinds = {
+        (Path(file["path"]).name.split("_")[0], Path(file["path"].removesuffix(".gz")).suffix)
+        for file in document["files"]
+    }
+    assert kinds == {(source, ending) for source in ("pool", "analytics") for ending in (".csv", ".json", ".xlsx")}
     for file in document["files"]:
         assert file["verified"] is True
         assert file["rows"] == file["expected_rows"] == (200 if "pool_" in file["path"] else demo_data.LOG_ROWS)
@@ -69,7 +76,7 @@ def test_no_credential_is_in_any_byte_that_the_demo_exports(told: tuple[Path, di
     assert len(secrets) == 100
     assert sum(secret.startswith("encrypted:") for secret in secrets) == 20
     files = list((home / "exports").iterdir())
-    assert len(files) == 8
+    assert len(files) == 12
     for file in files:
         content = content_of(file)
         assert not [secret for secret in secrets if secret.encode() in content]

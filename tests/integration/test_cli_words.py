@@ -89,9 +89,9 @@ def test_every_command_has_a_help_page_in_eighty_columns(command: str, cli: Cli)
         ("export poool --from x --format csv", "There is no source 'poool'.", "Did you mean 'pool'? "),
         ("export lines --from x --format cvs", "There is no format 'cvs'.", "Did you mean 'csv'? "),
         (
-            "export lines --from x --format excel",
-            "There is no format 'excel'.",
-            "It is not installed: pip install tailrace-format-excel",
+            "export lines --from x --format pdf",
+            "There is no format 'pdf'.",
+            "It is not installed: pip install tailrace-format-pdf",
         ),
         ("plugins show cvs", "There is no plugin 'cvs'.", "Did you mean 'csv'? "),
         ("plugins show format.html", "There is no plugin 'format.html'.", "It is not installed: pip install "),

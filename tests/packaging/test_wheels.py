@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 FIRST_PARTY = {
     "tailrace-core": "tailrace",
     "tailrace-format-csv": "tailrace_format_csv",
+    "tailrace-format-excel": "tailrace_format_excel",
     "tailrace-format-json": "tailrace_format_json",
     "tailrace-sdk": "tailrace_sdk",
     "tailrace-sink-disk": "tailrace_sink_disk",
@@ -18,6 +19,7 @@ FIRST_PARTY = {
 }
 ENTRY_POINTS = {
     "tailrace-format-csv": "[tailrace.formats]\ncsv = tailrace_format_csv\n",
+    "tailrace-format-excel": "[tailrace.formats]\nexcel = tailrace_format_excel\n",
     "tailrace-format-json": "[tailrace.formats]\njson = tailrace_format_json\n",
     "tailrace-sink-disk": "[tailrace.sinks]\ndisk = tailrace_sink_disk\n",
     "tailrace-source-analytics": "[tailrace.sources]\nanalytics = tailrace_source_analytics\n",

@@ -88,7 +88,7 @@ def _requests(database: Path, target: Path) -> Iterable[ExportRequest]:
     path = quote(str(database.absolute()))
     locations = {"pool": f"proxywhirl://{path}", "analytics": f"sqlite://{path}?table=request_logs"}
     for source, location in locations.items():
-        for name in ("csv", "json"):
+        for name in ("csv", "json", "excel"):
             yield ExportRequest(
                 source=source,
                 location=location,
