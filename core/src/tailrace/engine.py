@@ -2,7 +2,7 @@
 
 import getpass
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ from tailrace.references import reference_ids
 from tailrace.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tailrace.known_signers import TrustPolicy
     from tailrace.pipeline.job import Job
     from tailrace.pipeline.verify import Inspection, Verification
@@ -318,6 +320,39 @@ class Engine:
 
         return imports_of(self.settings.home)
 
+    def read_pool_call(
+        self,
+        path: Path,
+        *,
+        dialect: str | None = None,
+        scheme: str | None = None,
+        template: str | None = None,
+        context: Context | None = None,
+    ) -> "ReadPoolCall":
+        """A call to read a pool file with all that this engine has, such as formats that read workbooks.
+
+        Args:
+            path: The file.
+            dialect: What it is, by a name of ``docs/reference/dialects.md``; None to tell by its content.
+            scheme: Protocol of lines that name none.
+            template: The line of dialect ``template``.
+            context: Progress, cancellation, deadline.
+        """
+        from tailrace.plugins.pools import ReadPoolCall
+
+        return ReadPoolCall(Path(path), dialect, scheme, template, context or Context(), self._read_tables)
+
+    def _read_tables(self, path: Path, head: bytes, context: Context) -> "Mapping[str, pl.DataFrame] | None":
+        """The tables of a file that a format reads; None where none of them does."""
+        from tailrace.pipeline.foreign import foreign_errors
+        from tailrace.plugins.kinds import ReadTablesCall
+
+        reader = self.registry.table_reader(head)
+        if reader is None:
+            return None
+        with foreign_errors("format", reader.name):
+            return reader.object.read_tables(ReadTablesCall(path, context))
+
     def open_pool_file(
         self,
         call: "ReadPoolCall",
@@ -328,7 +363,7 @@ class Engine:
         """Read a pool file and bring its credentials into clear.
 
         Args:
-            call: Which, and what it is.
+            call: Which, and what it is: :meth:`read_pool_call`.
             keys: References to keys that open it; those of the settings by default.
             resolver: Resolves references: ``"env"``, ``"file:PATH"``, or a function of the host.
 
@@ -344,9 +379,13 @@ class Engine:
         return unlock(file, keys=lambda: self._holders(keys), resolver=resolve)
 
     def _unlocked(self, request: "ImportRequest", context: Context) -> "PoolFile":
-        from tailrace.plugins.pools import ReadPoolCall
-
-        call = ReadPoolCall(request.path, request.dialect, request.scheme, request.template, context)
+        call = self.read_pool_call(
+            request.path,
+            dialect=request.dialect,
+            scheme=request.scheme,
+            template=request.template,
+            context=context,
+        )
         return self.open_pool_file(call, keys=request.keys, resolver=request.resolver)
 
     def _check_signer(self, path: Path, digest: str) -> None:
@@ -400,9 +439,7 @@ class Engine:
         return source.object
 
     def _read_pool(self, path: Path, context: Context | None) -> "PoolFile":
-        from tailrace.plugins.pools import ReadPoolCall
-
-        return self.keeper.read_pool(ReadPoolCall(Path(path), context=context or Context()))
+        return self.keeper.read_pool(self.read_pool_call(path, context=context))
 
     def _trusted_file(self, path: Path, context: Context | None) -> "PoolFile":
         """Read a file whose manifest is going to be signed anew: only one that is trusted as it is."""

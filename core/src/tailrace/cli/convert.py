@@ -54,14 +54,16 @@ def convert(
     """
 
     def work(context: "Context") -> "Conversion":
-        from tailrace.plugins.pools import ReadPoolCall
         from tailrace.restore.convert import convert_file
 
-        read = session.engine.open_pool_file(
-            ReadPoolCall(file, from_dialect, scheme, template if from_dialect == _TEMPLATE else None, context),
-            keys=key,
-            resolver=resolve,
+        call = session.engine.read_pool_call(
+            file,
+            dialect=from_dialect,
+            scheme=scheme,
+            template=template if from_dialect == _TEMPLATE else None,
+            context=context,
         )
+        read = session.engine.open_pool_file(call, keys=key, resolver=resolve)
         return convert_file(
             session.engine.keeper,
             read,

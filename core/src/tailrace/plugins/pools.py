@@ -14,7 +14,7 @@ Proxies travel as polars frames with the columns of ``docs/reference/pool.md`` (
 A column that a frame does not have was not said; null means that there is no value. ``url`` never holds a login.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -57,6 +57,10 @@ class ReadPoolCall:
         scheme: Protocol of lines that name none; None to take it from the file's name (``socks5.txt``), else http.
         template: The line of dialect ``template``: ``"{scheme}://{username}:{password}@{host}:{port}"``.
         context: Progress, cancellation, deadline.
+        read_tables: Reads the tables of a file that only a format can read, such as a workbook: takes the path, the
+            beginning of the file (up to 64 KiB) and the context, and returns what
+            :meth:`tailrace.TableReader.read_tables` does; None where no format knows such a file. The engine gives it;
+            None where there is no engine.
     """
 
     path: Path
@@ -64,6 +68,9 @@ class ReadPoolCall:
     scheme: str | None = None
     template: str | None = None
     context: Context = attrs.field(factory=Context, repr=False)
+    read_tables: "Callable[[Path, bytes, Context], Mapping[str, pl.DataFrame] | None] | None" = attrs.field(
+        default=None, repr=False, eq=False
+    )
 
 
 @attrs.frozen(eq=False)

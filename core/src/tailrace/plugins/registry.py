@@ -22,7 +22,7 @@ from tailrace.plugins.selection import PluginSelection, normalized
 if TYPE_CHECKING:
     import pluggy
 
-    from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source
+    from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source, TableReader
 
 T = TypeVar("T")
 Status = Literal["available", "loaded", "failed", "denied", "conflict", "shadowed"]
@@ -152,6 +152,28 @@ class Registry:
     def sink(self, name: str) -> "LoadedPlugin[Sink]":
         """The sink of that name; raises as :meth:`source` does."""
         return cast("LoadedPlugin[Sink]", self._get("sink", name))
+
+    def table_reader(self, head: bytes) -> "LoadedPlugin[TableReader] | None":
+        """The first format, by name, that reads files which begin so; None where there is none.
+
+        Formats are imported for this. One that cannot be used is left out, and logged.
+
+        Args:
+            head: The beginning of the file, up to 64 KiB.
+        """
+        from tailrace.plugins.kinds import TableReader
+
+        for name in dict.fromkeys(row.name for row in self.entries() if row.kind == "format"):
+            try:
+                plugin = self.format(name)
+            except NotAllowedError:
+                continue
+            except TailraceError as error:
+                _log.warning("The format %r is not asked whether it reads a file. %s", name, error.message)
+                continue
+            if isinstance(plugin.object, TableReader) and plugin.object.recognises(head):
+                return cast("LoadedPlugin[TableReader]", plugin)
+        return None
 
     def load(self, kind: str, name: str) -> LoadedPlugin[Any]:
         """The plugin of that kind and name; raises as :meth:`source` does."""

@@ -26,6 +26,7 @@ MOST_SHRUNK = 200
 """What is larger than the former after decompression must not have shrunk more than this."""
 
 _GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
 _MARK = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SEAL = b',\n"seal": '
@@ -73,6 +74,11 @@ class Seen:
     def is_encrypted(self) -> bool:
         """Whether ProxyWhirl's FileStorage has encrypted the file as a whole."""
         return bool(_FERNET.match(self.head))
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the file is a ZIP archive with something in it, as workbooks are; one that gzip compressed is not."""
+        return self.head.startswith(_ZIP) and not self.is_compressed
 
 
 @attrs.frozen
@@ -141,6 +147,22 @@ class ForeignFile:
                 first = False
         except RefusedContentError:
             on_disk = hashlib.sha256()
+        if on_disk.hexdigest() != digest:
+            raise self._changed()
+
+    def check_unchanged(self, digest: str) -> None:
+        """See that the file under its name is still this one, with the same bytes.
+
+        Args:
+            digest: What :meth:`look_through` found.
+
+        Raises:
+            SourceError: It has changed since.
+        """
+        on_disk = hashlib.sha256()
+        for _ in self._stored(on_disk.update):
+            pass
+        self.check_place()
         if on_disk.hexdigest() != digest:
             raise self._changed()
 

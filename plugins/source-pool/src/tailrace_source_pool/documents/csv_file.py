@@ -33,17 +33,19 @@ class Spelling:
         nulls: Text that stands for null.
         guard: Whether texts have an apostrophe in front where a spreadsheet could run them: profile ``excel``.
         names: Names of the columns where the file has no header.
+        unit: What places are told in: ``"line"``; or ``"row"``, for the rows of a sheet, of which some are empty.
     """
 
     delimiter: str = ""
     nulls: str = ""
     guard: bool = False
     names: list[str] | None = None
+    unit: str = "line"
 
 
 @attrs.frozen
 class _Record:
-    """A record: the line that it begins in, and its text without the line end."""
+    """A record: the line that it begins in, or the number of its row, and its text without the line end."""
 
     line: int
     text: str
@@ -72,7 +74,8 @@ def read(blocks: Iterable[bytes], argument: Mapping[str, Any]) -> Iterator[bytes
     summary = Summary("csv")
     reading = foreign.Reading(str(argument["scheme"]))
     try:
-        yield from _pieces(_records(blocks), argument, reading, summary)
+        spelling = Spelling(**argument.get("spelling", {}))
+        yield from _pieces(_records(blocks, spelling), spelling, argument, reading, summary)
     except BrokenOffError as error:
         summary.problems.tell(error.where, f"{error.reason}; what follows was not read")
     summary.notes += reading.notes()
@@ -80,19 +83,22 @@ def read(blocks: Iterable[bytes], argument: Mapping[str, Any]) -> Iterator[bytes
 
 
 def _pieces(
-    records: Iterator[_Record], argument: Mapping[str, Any], reading: foreign.Reading, summary: Summary
+    records: Iterator[_Record],
+    spelling: Spelling,
+    argument: Mapping[str, Any],
+    reading: foreign.Reading,
+    summary: Summary,
 ) -> Iterator[bytes]:
-    spelling = Spelling(**argument.get("spelling", {}))
     header = _Record(1, "") if spelling.names else next(records, None)
     if header is None:
-        summary.problems.tell("line 1", "there is no header")
+        summary.problems.tell(f"{spelling.unit} 1", "there is no header")
         return
     delimiter = spelling.delimiter or max(DELIMITERS, key=header.text.count)
     fields = _Fields(delimiter)
     names = list(spelling.names or fields.texts(fields.of(header) or [], spelling))
     is_ours = bool(argument.get("is_ours")) or (set(names) <= TYPES.keys() and set(names) != {"url"})
     wanted = names if is_ours else [foreign.NAMES.get(foreign.normal(name), "") for name in names]
-    if not _header_is_good(names, wanted, header.line, summary, is_ours=is_ours):
+    if not _header_is_good(names, wanted, f"{spelling.unit} {header.line}", summary, is_ours=is_ours):
         return
     if not is_ours:
         for name, field in zip(names, wanted, strict=True):
@@ -115,12 +121,14 @@ def _pieces(
             if "protocol" in texts.columns:
                 texts = texts.with_columns(pl.col("protocol").str.split("|"))
             frame = reading.read_texts(texts, complaints)
-        yield line_proxies(frame, [record.line for record in several], complaints, summary.problems)
+        numbers = [record.line for record in several]
+        yield line_proxies(frame, numbers, complaints, summary.problems, unit=spelling.unit)
 
 
-def _header_is_good(names: Sequence[str], wanted: Sequence[str], line: int, summary: Summary, *, is_ours: bool) -> bool:
+def _header_is_good(
+    names: Sequence[str], wanted: Sequence[str], where: str, summary: Summary, *, is_ours: bool
+) -> bool:
     before = summary.problems.count
-    where = f"line {line}"
     if len(names) > _MOST_COLUMNS:
         summary.problems.tell(where, f"it has more than {_MOST_COLUMNS} columns")
         return False
@@ -182,10 +190,11 @@ class _Fields:
         return [name.removeprefix(_GUARD) for name in names] if spelling.guard else names
 
 
-def _records(blocks: Iterable[bytes]) -> Iterator[_Record]:
+def _records(blocks: Iterable[bytes], spelling: Spelling) -> Iterator[_Record]:
     """The records that are not empty."""
+    by_row = spelling.unit == "row"
     begun: list[str] = []
-    begun_in = size = 0
+    begun_in = size = row = 0
     is_open = False
     for number, line in enumerate(_lines(blocks), start=1):
         if not is_open:
@@ -202,6 +211,10 @@ def _records(blocks: Iterable[bytes]) -> Iterator[_Record]:
             continue
         text = "\n".join([*begun, line]) if begun else line
         begun.clear()
+        if by_row:
+            # A row in which there is nothing has no fields but empty ones.
+            begun_in = row = row + 1
+            text = text if text.strip(spelling.delimiter) else ""
         text = text.removesuffix("\r")
         if text:
             yield _Record(begun_in, text)

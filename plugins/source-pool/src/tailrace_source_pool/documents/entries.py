@@ -39,7 +39,9 @@ def json_proxies(values: Sequence[Value], first: str, offset: int, read: EntryRe
     return _piece(frame, places, complaints.good(len(values)))
 
 
-def line_proxies(frame: pl.DataFrame, lines: Sequence[int], complaints: Complaints, problems: Problems) -> bytes:
+def line_proxies(
+    frame: pl.DataFrame, lines: Sequence[int], complaints: Complaints, problems: Problems, *, unit: str = "line"
+) -> bytes:
     """A piece with the proxies of some lines.
 
     Args:
@@ -47,11 +49,12 @@ def line_proxies(frame: pl.DataFrame, lines: Sequence[int], complaints: Complain
         lines: The line that each entry begins in, from 1.
         complaints: About the entries.
         problems: Where problems are told.
+        unit: What they are called in places: ``"line"``, or ``"row"``.
     """
     for index, name, reason in complaints:
-        problems.tell(f"line {lines[index]}" + (f", column {name}" if name else ""), reason)
+        problems.tell(f"{unit} {lines[index]}" + (f", column {name}" if name else ""), reason)
     numbers = pl.Series(lines, dtype=pl.Int64).gather(frame[ENTRY])
-    places = numbers.to_frame("line").select(pl.format("line {}", "line")).to_series()
+    places = numbers.to_frame("line").select(pl.format(f"{unit} {{}}", "line")).to_series()
     return _piece(frame, places, complaints.good(len(lines)))
 
 

@@ -12,6 +12,7 @@ from tailrace_source_pool import fernet
 from tailrace_source_pool.dialects.inference import infer_dialect, scheme_of_name
 from tailrace_source_pool.dialects.names import known_dialect, known_scheme
 from tailrace_source_pool.dialects.reading import read_lines
+from tailrace_source_pool.documents import workbook
 from tailrace_source_pool.documents.apart import READERS
 from tailrace_source_pool.documents.content import BLOCK, ForeignFile, Seen, opened
 from tailrace_source_pool.documents.findings import PROBLEMS_LISTED, Problems, Summary, gathered
@@ -47,6 +48,10 @@ def read_pool(call: ReadPoolCall) -> PoolFile:
     """
     with opened(call.path, call.context.check) as file:
         seen = file.look_through()
+        if seen.is_zip and call.read_tables is not None and call.dialect in {None, workbook.DIALECT}:
+            return _read_workbook(file, seen, call)
+        if call.dialect == workbook.DIALECT:
+            return _refused(workbook.DIALECT, seen, Problem("file", seen.refusal or "it is no workbook"))
         if seen.refusal is not None:
             return _refused(call.dialect or "unknown", seen, Problem("file", seen.refusal))
         if seen.is_encrypted:
@@ -71,24 +76,53 @@ def _read(blocks: Iterable[bytes], seen: Seen, call: ReadPoolCall) -> PoolFile:
     dialect = known_dialect(call.dialect) if call.dialect else infer_dialect(seen.head, call.path.name)
     if dialect not in READERS:
         return _read_lines(blocks, seen, call, dialect)
-    sidecar, problems = read_sidecar(call.path)
-    if sidecar is not None:
-        problems = [*problems, *sidecar.problems(seen)]
+    sidecar, problems = _described(call, seen)
     if problems and dialect == "csv":
         # Its spelling comes from the manifest: nothing would be as it was meant.
         return _refused(dialect, seen, *problems)
-    argument = {"dialect": dialect, "scheme": scheme_of(call), **_by_manifest(dialect, sidecar)}
+    frame, summary = _parsed(blocks, seen.size, call, {"dialect": dialect, **_by_manifest(dialect, sidecar)})
+    found = _of_table(frame, sidecar, seen) if dialect == "csv" else _of_document(frame, summary, seen)
+    return _pool_file(dialect, frame, [*problems, *found.problems], summary, found, seen)
+
+
+def _read_workbook(file: ForeignFile, seen: Seen, call: ReadPoolCall) -> PoolFile:
+    """Read a file whose tables a format reads."""
+    sidecar, problems = _described(call, seen)
+    if problems:
+        return _refused(workbook.DIALECT, seen, *problems)
+    table = workbook.pool_table(call, seen.head)
+    # It was opened by its name once more.
+    file.check_unchanged(seen.digest)
+    if table is None:
+        reason = "no sheet begins with the names of columns: ip or host and port, or proxy or url"
+        return _refused(workbook.DIALECT, seen, Problem("file", reason))
+    blocks = list(workbook.as_csv(table.frame))
+    argument = {"dialect": workbook.DIALECT, "is_ours": sidecar is not None, "spelling": dict(workbook.SPELLING)}
+    frame, summary = _parsed(blocks, sum(map(len, blocks)), call, argument)
+    summary.notes += table.notes
+    found = _of_table(frame, sidecar, seen)
+    return _pool_file(workbook.DIALECT, frame, found.problems, summary, found, seen)
+
+
+def _described(call: ReadPoolCall, seen: Seen) -> tuple[Sidecar | None, list[Problem]]:
+    """The manifest beside the file, and what is wrong with it or with the file that it describes."""
+    sidecar, problems = read_sidecar(call.path)
+    return sidecar, [*problems, *(sidecar.problems(seen) if sidecar is not None else ())]
+
+
+def _parsed(
+    blocks: Iterable[bytes], size: int, call: ReadPoolCall, argument: Mapping[str, Any]
+) -> tuple[pl.DataFrame, Summary]:
+    """What is in a document, read in a process of its own."""
     pieces = run_apart(
         "tailrace_source_pool.documents.apart:read",
         blocks,
-        argument=argument,
-        limits=limits_for(seen.size),
+        argument={"scheme": scheme_of(call), **argument},
+        limits=limits_for(size),
         context=call.context,
         what=f"Reading {call.path}",
     )
-    frame, summary = gathered(pieces)
-    found = _of_csv(frame, sidecar, seen) if dialect == "csv" else _of_document(frame, summary, seen)
-    return _pool_file(dialect, frame, [*problems, *found.problems], summary, found, seen)
+    return gathered(pieces)
 
 
 def scheme_of(call: ReadPoolCall) -> str:
@@ -138,7 +172,7 @@ def _of_document(frame: pl.DataFrame, summary: Summary, seen: Seen) -> _Found:
     return _Found((changed,), summary.manifest, mode)
 
 
-def _of_csv(frame: pl.DataFrame, sidecar: Sidecar | None, seen: Seen) -> _Found:
+def _of_table(frame: pl.DataFrame, sidecar: Sidecar | None, seen: Seen) -> _Found:
     if sidecar is None:
         reason = "it holds sealed values, and its manifest, <name>.manifest.json, is not beside it"
         return _without_manifest(frame, reason)

@@ -51,7 +51,7 @@ class Sidecar:
 
     @property
     def seal(self) -> Mapping[str, Any] | None:
-        """What authenticates a full export in CSV, if it is well-formed."""
+        """What authenticates a full export in CSV or a workbook, if it is well-formed."""
         seal = self.content.get("seal")
         texts = isinstance(seal, dict) and all(isinstance(seal.get(name), str) for name in ("sha256", "mac"))
         return {"sha256": seal["sha256"], "mac": seal["mac"]} if isinstance(seal, dict) and texts else None
