@@ -1,0 +1,1 @@
+"""A package, unlike the other folders of tests: what its tests share is imported by all versions of pytest that way."""
