@@ -118,6 +118,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_excel(session: nox.Session) -> None:
+    """Measure workbooks against other writers of them, side by side. ``-- --quick`` for a small run."""
+    sync(session, "--group=bench_excel")
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/excel.py", *session.posargs)
+
+
+@nox.session
 def bench_pools(session: nox.Session) -> None:
     """Measure sealing, the redaction proof, dialects and restoring pools against peers, side by side."""
     sync(session, "--group=bench")
