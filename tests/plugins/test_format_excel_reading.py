@@ -10,13 +10,27 @@ from typing import Any
 import openpyxl
 import polars as pl
 import pytest
+import tailrace_format_excel.reading.tables
 import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tailrace_format_excel.reading import read_tables, recognises
+from tailrace_format_excel.reading import apart, read_tables, recognises
 from tailrace_format_excel.reading.workbook import time_kind
 
 from tailrace import CancelledError, Context, ReadTablesCall, RefusedError, SourceError
+
+
+@pytest.fixture(params=["apart", "here"], autouse=True)
+def _place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything twice: as it is, and in this process, where coverage sees what the other one does."""
+    if request.param == "here":
+
+        def here(_target: str, feed: Any, *, argument: Any, context: Context, **_limits: Any) -> Any:
+            context.check()
+            return apart.read(feed, argument)
+
+        monkeypatch.setattr(tailrace_format_excel.reading.tables, "run_apart", here)
+
 
 EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

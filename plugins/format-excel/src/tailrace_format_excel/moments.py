@@ -27,17 +27,12 @@ def serial(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     if isinstance(dtype, pl.Date):
         return values.to_physical().cast(pl.Int64) + _EPOCH
-    if isinstance(dtype, pl.Time):
-        return values.to_physical().cast(pl.Float64) / (_DAY * 10**9)
-    per_day = _DAY * _per_second(dtype)
-    if isinstance(dtype, pl.Duration):
-        return values.to_physical().cast(pl.Float64) / per_day
+    per_day = _DAY * (10**9 if isinstance(dtype, pl.Time) else _per_second(dtype))
     ticks = _wall_clock(values, dtype).to_physical()
-    if _per_second(dtype) == 10**9:
-        # A double has no room for nanoseconds since 1899, and none are left in what comes here.
-        ticks, per_day = ticks // 1000, per_day // 1000
-    # The sum is exact, so that there is one rounding, not two.
-    return (ticks + _EPOCH * per_day).cast(pl.Float64) / per_day
+    days = ticks // per_day + (_EPOCH if isinstance(dtype, pl.Datetime) else 0)
+    # Whole days apart: polars divides by a number by multiplying with its reciprocal, and what is wrong in the last
+    # place of a fraction of a day is nothing, while in that of days since 1899 it would be a microsecond.
+    return days.cast(pl.Float64) + (ticks % per_day).cast(pl.Float64) / per_day
 
 
 def plain_range(dtype: pl.DataType) -> tuple[int, int] | None:

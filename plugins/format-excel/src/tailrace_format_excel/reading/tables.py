@@ -61,7 +61,7 @@ def read_tables(call: ReadTablesCall) -> dict[str, pl.DataFrame]:
             context=call.context,
             what=f"Reading {call.path}",
         )
-        return _gathered(pieces, call.path)
+        return gathered(pieces, call.path)
 
 
 def limits_for(size: int, inside: int) -> Limits:
@@ -100,7 +100,7 @@ def _blocks(file: IO[bytes], call: ReadTablesCall) -> Iterator[bytes]:
         yield block
 
 
-def _gathered(pieces: Iterator[bytes], path: Path) -> dict[str, pl.DataFrame]:
+def gathered(pieces: Iterator[bytes], path: Path) -> dict[str, pl.DataFrame]:
     tables: dict[str, list[pl.DataFrame]] = {}
     name = ""
     for piece in pieces:
