@@ -18,8 +18,20 @@ import polars as pl
 import pytest
 import tailrace_format_excel.rows
 from tailrace_format_excel import ExcelFormat, ExcelOptions
+from tailrace_format_excel.batches import by_size
+from tailrace_format_excel.naming import SheetNames
 
-from tailrace import CancelledError, Column, Context, Meaning, OutgoingTable, RequestError, UnknownNameError, WriteCall
+from tailrace import (
+    CancelledError,
+    Column,
+    Context,
+    Meaning,
+    OutgoingTable,
+    RequestError,
+    UnknownNameError,
+    WriteCall,
+    beyond_iso,
+)
 
 FORMAT = ExcelFormat()
 EMBEDDED = {
@@ -285,6 +297,23 @@ def test_nanoseconds_that_would_be_lost_are_text() -> None:
     assert "finer than the times of Excel" in notes[0]
 
 
+@pytest.mark.parametrize("dtype", [pl.Datetime("ns"), pl.Datetime("ns", "UTC"), pl.Datetime("ms"), pl.Duration("ns")])
+def test_any_tick_is_written_or_refused(dtype: pl.DataType) -> None:
+    for least in (-(2**63) + 1, -(10**18), 0, 10**18, 2**63 - 1):
+        frame = pl.DataFrame({"value": pl.Series([least, 0], dtype=pl.Int64).cast(dtype)})
+        if beyond_iso(frame["value"]):
+            with pytest.raises(RequestError, match=r"is a time outside of the years 1 to 9999\.$"):
+                write(frame)
+        else:
+            assert len(by_openpyxl(write(frame))) == 3
+
+
+def test_times_far_beyond_the_calendar_are_refused_in_every_zone() -> None:
+    frame = pl.DataFrame({"value": pl.Series([2**62], dtype=pl.Int64).cast(pl.Datetime("us", "Europe/Berlin"))})
+    with pytest.raises(RequestError, match="Row 1 of column 'value' of table requests is a time outside of the years"):
+        write(frame)
+
+
 def test_another_zone_is_in_the_header_and_the_hour_that_comes_twice_is_text() -> None:
     zone = ZoneInfo("Europe/Berlin")
     instants = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (23, 0, 1, 2)]
@@ -402,7 +431,7 @@ def test_more_rows_than_a_sheet_holds_go_on_in_further_sheets(rows: int, limit: 
         r'<autoFilter ref="A1:A(\d+)"',
         "".join(part(content, f"xl/worksheets/sheet{number}.xml") for number in range(1, len(expected) + 1)),
     )
-    assert [int(last) - 1 for last in filters] == [rows for rows in expected if rows]
+    assert [int(last) - 1 for last in filters] == [max(rows, 1) for rows in expected]
 
 
 def test_past_the_last_row_of_excel_there_is_another_sheet() -> None:
@@ -439,6 +468,13 @@ def test_sheets_of_values_hold_all_rows_in_order_and_go_on_in_further_ones() -> 
         numbers = [*first["number"].to_list(), *second["number"].to_list()]
         assert first.height == 5_000
         assert numbers == list(range(value, 50_000, 7))
+
+
+def test_sheets_of_numbers_are_in_their_order() -> None:
+    content = write(column([10, -1, 2, None, 1, -10]), sheet_per="value")
+    assert fastexcel.read_excel(content).sheet_names[:6] == ["-10", "-1", "1", "2", "10", "(none)"]
+    assert '<autoFilter ref="A1:A2"/>' in part(content, "xl/worksheets/sheet1.xml")
+    assert "$A$1:$A$2" in part(content, "xl/workbook.xml")
 
 
 def test_sheets_of_values_of_several_tables_are_named_after_both() -> None:
@@ -486,6 +522,16 @@ def test_several_tables_are_a_sheet_each_with_clean_and_unique_names() -> None:
     ]
 
 
+def test_any_name_makes_a_sheet() -> None:
+    frames = {name: pl.DataFrame({"value": [1]}) for name in ("' 'a", "'", "a' '", "\x01", "\t b \n", "[]", "\u2028")}
+    assert len(fastexcel.read_excel(write_tables(frames)).sheet_names) == len(frames) + 2
+
+
+def test_many_sheets_of_one_name_take_no_time() -> None:
+    names = SheetNames()
+    assert [names.next("a" * 40) for _ in range(2_000)][-1] == "a" * 24 + " (2000)"
+
+
 def test_same_data_same_bytes_however_it_comes_in_pieces() -> None:
     frame = pl.DataFrame(
         {
@@ -518,6 +564,73 @@ def test_texts_of_a_column_with_too_many_different_ones_stay_in_their_cells(monk
     assert [row[0] for row in by_openpyxl(content, quick=True)[1:]] == texts
     with pytest.raises(RequestError, match=r"Row 60,001 of column 'varied'"):
         write(pl.DataFrame({"varied": [*texts, "\x01"]}))
+
+
+def test_so_do_numbers_and_times_that_have_become_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tailrace_format_excel.rows, "_ROOM", 1_000)
+    numbers = [10**17 + number if number % 3 else number for number in range(60_000)]
+    ticks = pl.Series([1_786_752_000_000_000_001 + number for number in range(60_000)]).cast(pl.Datetime("ns", "UTC"))
+    content = write(pl.DataFrame({"id": numbers, "at": ticks}))
+    assert part(content, "xl/sharedStrings.xml").count("<si>") < 50_000
+    assert by_fastexcel(content, dtypes="string")["id"].to_list() == [str(number) for number in numbers]
+    assert by_openpyxl(content, quick=True)[-2][1] == "2026-08-15T00:00:00.000059999Z"
+
+
+def test_long_texts_are_worked_on_in_small_pieces() -> None:
+    texts = [f"{number} " + "x<&" * 3_000 for number in range(3_000)]
+    assert len(list(by_size(column(texts)))) > 2
+    assert [len(piece) for piece in by_size(column(["short"] * 20_000))] == [20_000]
+    assert by_fastexcel(write(column(texts)))["value"].to_list() == texts
+
+
+def test_a_table_that_streams_is_told_of_like_one_that_does_not() -> None:
+    rows = 60_000
+    times = [datetime(2026, 8, 15, tzinfo=UTC) + timedelta(seconds=number * 7919 % rows) for number in range(rows)]
+    frames = {"one": pl.DataFrame({"at": times}), "two": pl.DataFrame({"at": times[:10]})}
+    columns = [Column("at", Meaning.TIMESTAMP)]
+    tables = tuple(OutgoingTable(name, frame.lazy(), columns, "UTC", "at") for name, frame in frames.items())
+    output = Output()
+    FORMAT.write(WriteCall(tables, output, ExcelOptions(), EMBEDDED, lambda _note: None, Context()))
+    content = output.getvalue()
+    assert "<dc:subject>one, two</dc:subject>" in part(content, "docProps/core.xml")
+    summary = list(openpyxl.load_workbook(io.BytesIO(content))["Summary"].iter_rows(values_only=True))
+    start = next(number for number, row in enumerate(summary) if row[0] == "From (UTC)")
+    assert summary[start - 1][0] == "Rows of one per 5 minutes, by at"
+    assert sum(row[1] for row in summary[start + 1 :]) == rows
+    properties = part(content, "docProps/custom.xml")
+    for name, value in (("Table 1 sheet 1", "one"), ("Table 2 sheet 1", "two"), ("Table 2 zoned", "0")):
+        assert f'name="{name}"><vt:lpwstr>{value}<' in properties
+
+
+@pytest.mark.parametrize("year", [1, 1601, 1899, 9999])
+def test_times_beyond_the_calendar_make_no_chart(year: int) -> None:
+    times = [datetime(year, 6, 1) + timedelta(hours=number) for number in range(30)]
+    content = write(column(times, pl.Datetime("us")), columns=[Column("value", Meaning.TIMESTAMP)], time_column="value")
+    assert ("xl/charts/chart1.xml" in parts(content)) == (year == 9999)
+
+
+def test_a_sum_that_no_double_holds_is_left_out() -> None:
+    content = write(column([1e308] * 10), columns=[Column("value", Meaning.MEASURE)])
+    rows = openpyxl.load_workbook(io.BytesIO(content))["Summary"].iter_rows(values_only=True)
+    assert ("value", "requests", None, 10, 0, 1e308, None, 1e308, None) in [row[:9] for row in rows]
+
+
+def test_texts_are_texts_on_the_sheets_behind_the_data_too() -> None:
+    names = list(dict.fromkeys(text for text in TEXTS if len(text) < 1_000))
+    embedded = {**EMBEDDED, "parameters": {"where": ["<r>x</r>", "half \udcff", "=1+1"]}}
+    frame = pl.DataFrame({name: [1] for name in names})
+    columns = [Column(name, Meaning.MEASURE) for name in names]
+    output = Output()
+    table = OutgoingTable("<r>&</r>", frame.lazy(), columns)
+    FORMAT.write(WriteCall((table,), output, ExcelOptions(), embedded, lambda _note: None, Context()))
+    book = openpyxl.load_workbook(io.BytesIO(output.getvalue()))
+    rows = list(book["Manifest"].iter_rows(values_only=True))
+    start = next(number for number, row in enumerate(rows) if row[:2] == ("Table", "Column")) + 1
+    assert [row[1] for row in rows[start : start + len(names)]] == names
+    assert {row[0] for row in rows[start : start + len(names)]} == {"<r>&</r>"}
+    summary = dict(row[:2] for row in book["Summary"].iter_rows(values_only=True))
+    assert summary["Filters"] == "<r>x</r> and half \\udcff and =1+1"
+    assert {cell.data_type for sheet in book for row in sheet.iter_rows() for cell in row} <= {"s", "n", "d"}
 
 
 def test_the_sheets_behind_the_data_say_what_it_is() -> None:

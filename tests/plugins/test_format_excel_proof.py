@@ -11,6 +11,7 @@ import pytest
 import tailrace_format_excel
 from tailrace_format_excel import ExcelFormat, ExcelOptions
 from tailrace_format_excel.archive import Archive
+from tailrace_format_excel.content import _unescaped
 from tailrace_sdk.fakes import FolderSink, MemorySource, memory_table
 
 from tailrace import (
@@ -187,6 +188,15 @@ def test_what_can_be_read_is_searchable_without_the_escapes_of_xml() -> None:
         for text in (*texts, "123456789"):
             assert text.encode() in found
         assert b"text" in found
+
+
+def test_an_escape_is_found_wherever_a_block_ends() -> None:
+    stored = b"<t>a_x0041_b &amp;lt; _x005F_x0041_ c&#13;_d_x00e9_ &lt;_x0026_lt;</t>_x"
+    expected = "<t>aAb &lt; _x0041_ c\r_d\u00e9 <&lt;</t>_x".encode()
+    for cut in range(len(stored) + 1):
+        for second in range(cut, len(stored) + 1, 5):
+            cuts = (stored[:cut], stored[cut:second], stored[second:])
+            assert b"".join(_unescaped([block for block in cuts if block] + [b""])) == expected
 
 
 def test_a_secret_in_a_workbook_stops_it(tmp_path: Path) -> None:

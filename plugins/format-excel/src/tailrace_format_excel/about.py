@@ -12,6 +12,8 @@ from xlsxwriter.worksheet import Worksheet
 from tailrace_format_excel.columns import SheetTable
 from tailrace_format_excel.figures import Figures, Rate
 from tailrace_format_excel.limits import MAX_TEXT
+from tailrace_format_excel.stand_ins import StandIns
+from tailrace_format_excel.text import printable
 
 _SPANS = {1: "minute", 60: "hour", 1_440: "day", 10_080: "week"}
 _TIME = "yyyy-mm-dd hh:mm"
@@ -56,8 +58,9 @@ class About:
 class _Page:
     """Writes a sheet from top to bottom."""
 
-    def __init__(self, workbook: Workbook, sheet: Worksheet) -> None:
+    def __init__(self, workbook: Workbook, sheet: Worksheet, stand_ins: StandIns) -> None:
         self._sheet = sheet
+        self._stand_ins = stand_ins
         self.row = 0
         self._title = workbook.add_format({"bold": True, "font_size": 16, "font_color": _INK, "num_format": "@"})
         self._heading = workbook.add_format({"bold": True, "font_size": 12, "font_color": _INK, "num_format": "@"})
@@ -116,12 +119,12 @@ class _Page:
     def _put(self, column: int, text: str, style: Any) -> None:
         # What a cell cannot hold stands in the manifest beside the file.
         shown = text if len(text) <= MAX_TEXT // 2 else "(too long for a cell: see the manifest beside the file)"
-        self._sheet.write_string(self.row, column, shown, style)
+        self._sheet.write_string(self.row, column, self._stand_ins.of(shown), style)
 
 
-def write_summary(workbook: Workbook, sheet: Worksheet, about: About) -> None:
+def write_summary(workbook: Workbook, sheet: Worksheet, about: About, stand_ins: StandIns) -> None:
     """Write what was exported, its key figures, and rows over time."""
-    page = _Page(workbook, sheet)
+    page = _Page(workbook, sheet, stand_ins)
     sheet.hide_gridlines(2)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
@@ -141,9 +144,9 @@ def write_summary(workbook: Workbook, sheet: Worksheet, about: About) -> None:
         _write_rate(workbook, sheet, page, table, rate)
 
 
-def write_manifest(workbook: Workbook, sheet: Worksheet, about: About) -> None:
+def write_manifest(workbook: Workbook, sheet: Worksheet, about: About, stand_ins: StandIns) -> None:
     """Write what the manifest says, and what is to be known about columns and values."""
-    page = _Page(workbook, sheet)
+    page = _Page(workbook, sheet, stand_ins)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.set_column(0, 1, 24)
@@ -227,10 +230,11 @@ def _write_measures(page: _Page, tables: Sequence[TableAbout]) -> None:
 def _write_rate(workbook: Workbook, sheet: Worksheet, page: _Page, table: str, rate: Rate) -> None:
     """Write rows over time, and draw them beside what stands above."""
     span = _SPANS.get(rate.minutes, _length(rate.minutes))
-    title = f"Rows of {table} per {span}, by {rate.column}"
-    page.heading(title)
+    heading = f"Rows of {table} per {span}, by {rate.column}"
+    page.heading(heading)
+    title = printable(heading)
     top = page.row - 1
-    page.headers("From (UTC)", "Rows", numbers="Rows")
+    page.headers("From (UTC)" if rate.is_zoned else "From", "Rows", numbers="Rows")
     first = page.row
     for start, rows in zip(rate.starts, rate.rows, strict=True):
         page.cells(start, rows)
@@ -238,7 +242,7 @@ def _write_rate(workbook: Workbook, sheet: Worksheet, page: _Page, table: str, r
     chart = workbook.add_chart({"type": "column" if len(rate.starts) <= _MOST_BARS else "line"})
     chart.add_series(
         {
-            "name": f"Rows of {table}",
+            "name": printable(f"Rows of {table}"),
             "categories": [sheet.get_name(), first, 0, last, 0],
             "values": [sheet.get_name(), first, 1, last, 1],
             "line": {"color": _INK, "width": 1.5},
@@ -263,7 +267,7 @@ def _write_rate(workbook: Workbook, sheet: Worksheet, page: _Page, table: str, r
     # A span without rows is drawn as missing: whether there were none, or nobody wrote them down, is not known.
     chart.show_blanks_as("gap")
     chart.set_size(_CHART_SIZE)
-    sheet.insert_chart(top, _CHART_COLUMN, chart, {"description": f"Chart: {title} (UTC)"})
+    sheet.insert_chart(top, _CHART_COLUMN, chart, {"description": f"Chart: {title}"})
 
 
 def _length(minutes: int) -> str:

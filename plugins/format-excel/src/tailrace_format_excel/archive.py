@@ -36,6 +36,7 @@ _ZIP64 = 0x0001
 """Header id of the Zip64 extra field."""
 _VERSION, _VERSION_64 = 20, 45
 _MOST, _MOST_PARTS = 0xFFFFFFFF, 0xFFFF
+"""They say: see Zip64."""
 _NO_TIME, _FIRST_DAY = 0, 0x21
 """Midnight of 1980-01-01: the archive carries no clock."""
 _TOGETHER = 64 << 10
@@ -137,7 +138,7 @@ class Archive:
         for part in self._parts:
             self._write(_central(part))
         count, size = len(self._parts), self._offset - start
-        if count > _MOST_PARTS or max(start, size) > _MOST:
+        if count >= _MOST_PARTS or max(start, size) >= _MOST:
             record = self._offset
             self._write(
                 END_64.pack(END_64_SIGNATURE, 44, _VERSION_64, _VERSION_64, 0, 0, count, count, size, start)
@@ -155,7 +156,7 @@ class Archive:
         return part
 
     def _describe(self, part: _Part) -> None:
-        if max(part.size, part.compressed) > _MOST:
+        if max(part.size, part.compressed) >= _MOST:
             message = (
                 f"Part {part.name.decode()} of the workbook would have more than 4 GiB, which Excel does not open."
             )
@@ -181,7 +182,7 @@ class Archive:
 
 
 def _central(part: _Part) -> bytes:
-    extra = struct.pack("<HHQ", _ZIP64, 8, part.offset) if part.offset > _MOST else b""
+    extra = struct.pack("<HHQ", _ZIP64, 8, part.offset) if part.offset >= _MOST else b""
     version = _VERSION_64 if extra else _VERSION
     head = CENTRAL_HEADER.pack(
         CENTRAL_SIGNATURE,

@@ -6,6 +6,11 @@ import polars as pl
 
 _ROWS, _CELLS = 20_000, 400_000
 _FEWEST = 100
+_BYTES = 8 << 20
+"""Bytes of text that are worked on together."""
+
+
+_OF_ANY_SIZE = (pl.String, pl.Binary)
 
 
 def rows_together(columns: int) -> int:
@@ -26,6 +31,18 @@ def batches(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         yield batch
     if last is None:
         yield pl.DataFrame(schema=schema)
+
+
+def by_size(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """A batch in pieces that do not hold more text than is good; most batches are one."""
+    texts = [name for name, dtype in batch.schema.items() if dtype in _OF_ANY_SIZE]
+    size = sum(_bytes(batch[name].alias("")) for name in texts)
+    yield from batch.iter_slices(max(1, batch.height * _BYTES // size)) if size > _BYTES else (batch,)
+
+
+def _bytes(values: pl.Series) -> int:
+    lengths = values.str.len_bytes() if isinstance(values.dtype, pl.String) else values.bin.size()
+    return int(lengths.cast(pl.UInt64).sum())
 
 
 def is_last(batch: pl.DataFrame) -> bool:

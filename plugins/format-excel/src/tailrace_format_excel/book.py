@@ -8,7 +8,7 @@ import polars as pl
 from tailrace import RequestError, WriteCall
 from tailrace_format_excel.about import About, TableAbout
 from tailrace_format_excel.archive import Archive
-from tailrace_format_excel.batches import batches, is_last
+from tailrace_format_excel.batches import batches, by_size, is_last
 from tailrace_format_excel.columns import TEXT, SheetTable
 from tailrace_format_excel.figures import Figures
 from tailrace_format_excel.limits import MAX_SHEETS
@@ -16,7 +16,7 @@ from tailrace_format_excel.naming import MANIFEST, SUMMARY, SheetNames
 from tailrace_format_excel.options import ExcelOptions
 from tailrace_format_excel.rows import Cells, RowWriter
 from tailrace_format_excel.shared_strings import SharedStrings
-from tailrace_format_excel.shell import Sheet, SheetsOf, Shell, styles_of
+from tailrace_format_excel.shell import Properties, Sheet, SheetsOf, Shell, styles_of
 from tailrace_format_excel.widths import widths
 
 
@@ -50,16 +50,16 @@ class OpenTable:
         return cls(table, first, rest, figures, widths(table, first))
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """All of its batches."""
-        yield self.first
+        """All of its batches, in pieces of a size that is good to work on."""
+        yield from by_size(self.first)
         for batch in self.rest:
             self.figures.add(batch)
-            yield batch
+            yield from by_size(batch)
 
     @property
     def is_known(self) -> bool:
-        """Whether its first batch is all of it."""
-        return is_last(self.first)
+        """Whether its first batch is all of it, and not too much to work on at once."""
+        return is_last(self.first) and next(by_size(self.first)).height == self.first.height
 
 
 class Book:
@@ -82,7 +82,11 @@ class Book:
         self._formats = list(
             dict.fromkeys([TEXT, *(column.number_format for table in self.tables for column in table.columns)])
         )
-        self._stamp = call.moment if self.options.stamped else None
+        self._properties = Properties(
+            source=str(call.embedded.get("source", "data")),
+            tables=[table.name for table in self.tables],
+            stamp=call.moment if self.options.stamped else None,
+        )
         self._notes = [note for table in self.tables for note in table.notes]
         self._sheets = 0
         self._styles = styles_of(tuple(self._formats))
@@ -106,18 +110,27 @@ class Book:
         self._sheets += 1
         if self._sheets > MAX_SHEETS:
             message = f"The workbook would have more than {MAX_SHEETS:,} sheets."
-            raise RequestError(message, hint="Let a sheet hold more (rows_per_sheet, sheet_per), or narrow the export.")
+            column = self.options.sheet_per
+            fewer = (
+                f"Split by a column with fewer values than {column[:60]!r}" if column else "Let a sheet hold more rows"
+            )
+            raise RequestError(message, hint=f"{fewer}, or narrow the export (--where, --since).")
+
+    def bare(self, one: OpenTable) -> Shell:
+        """A workbook of one table before its sheets are known: for what stands around its rows."""
+        sheets = SheetsOf(one.table, one.widths, [Sheet("Rows", one.first.height)])
+        return Shell.of([sheets], self._formats, self._properties)
 
     def shell(self, tables: Sequence[OpenTable]) -> Shell:
-        """The workbook around these tables, as far as they are known."""
+        """The workbook around these tables."""
         about = None
         if self.options.about:
             told = [
                 TableAbout(one.table, [(sheet.name, sheet.rows) for sheet in one.sheets], one.figures) for one in tables
             ]
-            about = About(self._call.embedded, told, self._notes, self._stamp)
+            about = About(self._call.embedded, told, self._notes, self._properties.stamp)
         sheets = [SheetsOf(one.table, one.widths, one.sheets) for one in tables]
-        return Shell.of(sheets, self._formats, str(self._call.embedded.get("source", "data")), about, self._stamp)
+        return Shell.of(sheets, self._formats, self._properties, about)
 
     def rows(self, table: SheetTable) -> RowWriter:
         """Makes the rows of a table."""

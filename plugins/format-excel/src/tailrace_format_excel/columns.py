@@ -5,6 +5,7 @@ A value is written as what it is where Excel has such a thing, and it reads back
 writes for it, and the manifest says so.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -58,6 +59,11 @@ class SheetColumn:
     def is_moment(self) -> bool:
         """Whether it holds moments in time, as what or as text they may be written."""
         return isinstance(self.dtype, pl.Datetime)
+
+    @property
+    def is_zoned(self) -> bool:
+        """Whether its moments have a zone."""
+        return isinstance(self.dtype, pl.Datetime) and self.dtype.time_zone is not None
 
     @property
     def is_small(self) -> bool:
@@ -160,8 +166,8 @@ def _number_format(kind: Kind, dtype: pl.DataType, column: Column) -> str:
 
 
 def _check_headers(table: str, columns: Sequence[SheetColumn]) -> None:
-    headers = [column.header for column in columns]
-    twice = next((header for header in headers if headers.count(header) > 1), None)
+    counts = Counter(column.header for column in columns)
+    twice = next((header for header, count in counts.items() if count > 1), None)
     if twice is not None:
         message = f"Two columns of table {table} have the header {twice!r}: one is a time, the other is called so."
         raise RequestError(message, hint="Rename one of them: --columns new=old")

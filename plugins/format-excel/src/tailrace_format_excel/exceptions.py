@@ -1,7 +1,9 @@
 """Single values that Excel cannot hold as what they are: they become text, and are told."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import attrs
 import polars as pl
 
 from tailrace_format_excel import moments
@@ -15,6 +17,24 @@ TOO_FINE = "finer than the times of Excel"
 TWICE = "of an hour that the clocks of the zone showed twice"
 
 _MOST = 10**MAX_DIGITS
+
+
+@attrs.define
+class Told:
+    """What was written as text, column by column, to be told at the end."""
+
+    _counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
+
+    def add(self, column: str, reason: str, count: int) -> None:
+        """Count values of a column."""
+        self._counts[column, reason] += count
+
+    def notes(self, table: str) -> list[str]:
+        """What there is to say, in sentences."""
+        return [
+            f"{table}.{column}: {count:,} {'value' if count == 1 else 'values'} {reason}, written as text."
+            for (column, reason), count in self._counts.items()
+        ]
 
 
 class Exceptions:
@@ -70,8 +90,12 @@ def exceptions_of(values: pl.Series, column: SheetColumn) -> Iterator[tuple[str,
     elif column.kind in {"whole", "decimal"}:
         found = [(MANY_DIGITS, _beyond_digits(values.to_physical()))]
     else:
+        beyond = moments.out_of_range(values)
+        if beyond is not None:
+            # polars has no local time for what is far beyond.
+            values = pl.select(pl.when(~pl.lit(beyond)).then(pl.lit(values)).alias("")).to_series()
         found = [
-            (OUT_OF_RANGE, moments.out_of_range(values)),
+            (OUT_OF_RANGE, beyond),
             (TOO_FINE, moments.too_fine(values)),
             (TWICE, moments.ambiguous(values)),
         ]

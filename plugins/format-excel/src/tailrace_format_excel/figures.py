@@ -1,5 +1,6 @@
 """Key figures of a table, gathered while its rows pass, in bounded memory and the same from run to run."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,9 @@ _A_LINE = 2
 """Points that it takes."""
 _MINUTES = (1, 5, 15, 60, 180, 720, 1_440, 10_080, 40_320)
 _PER_MINUTE = {"ms": 60 * 10**3, "us": 60 * 10**6, "ns": 60 * 10**9}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MINUTE, _LAST_MINUTE = (61 - 25_569) * 1_440, (2_958_466 - 25_569) * 1_440
+"""The calendar of Excel, 1900-03-01 to 9999-12-31, in minutes since 1970."""
 _DIGITS = 12
 """Significant digits of sums and means: the others depend on how rows were summed."""
 
@@ -56,13 +60,13 @@ class Measure:
 
     @property
     def mean(self) -> float | None:
-        """Their mean; for a flag the share that is true. None without values."""
-        return _rounded(self.total / self.values) if self.values else None
+        """Their mean; for a flag the share that is true. None without values, or where their sum is beyond a double."""
+        return _rounded(self.total / self.values) if self.values and math.isfinite(self.total) else None
 
     @property
     def sum(self) -> float | None:
-        """Their sum. None without values."""
-        return _rounded(self.total) if self.values else None
+        """Their sum. None as for :attr:`mean`."""
+        return _rounded(self.total) if self.values and math.isfinite(self.total) else None
 
 
 @attrs.frozen
@@ -71,12 +75,14 @@ class Rate:
 
     Args:
         column: The column of times.
-        starts: Where each span of time begins, UTC; one after the other, without a gap.
+        is_zoned: Whether they are moments, shown in UTC, and not times without a zone.
+        starts: Where each span of time begins; one after the other, without a gap.
         rows: Rows in it; None where there are none, which may mean that nothing is known.
         minutes: Length of a span.
     """
 
     column: str
+    is_zoned: bool
     starts: tuple[datetime, ...]
     rows: tuple[int | None, ...]
     minutes: int
@@ -99,8 +105,7 @@ class Figures:
         ]
         wanted = table.outgoing.time_column
         self._time = next((column for column in table.columns if column.name == wanted and column.is_moment), None)
-        self._unit = 0
-        self._buckets: Counter[int] = Counter()
+        self._buckets = _Buckets()
 
     def add(self, batch: pl.DataFrame) -> None:
         """Take rows in."""
@@ -115,44 +120,63 @@ class Figures:
 
     @property
     def rate(self) -> Rate | None:
-        """Rows over time; None where the table is no series in time, or too short for one."""
-        while self._is_too_fine() and self._unit + 1 < len(_MINUTES):
-            self._coarsen()
-        if self._time is None or len(self._buckets) < _A_LINE or self._span() > _SHOWN_BUCKETS:
+        """Rows over time; None where the table is no series in time, too short for one, or beyond the calendar."""
+        if self._time is None:
             return None
-        minutes = _MINUTES[self._unit]
-        first = min(self._buckets)
-        buckets = range(first, first + self._span())
+        buckets = self._buckets
+        while buckets.is_too_fine(self.rows) and buckets.unit + 1 < len(_MINUTES):
+            buckets = buckets.coarser()
+        if len(buckets.rows) < _A_LINE or buckets.span > _SHOWN_BUCKETS:
+            return None
+        minutes = _MINUTES[buckets.unit]
+        first = min(buckets.rows)
+        if not _FIRST_MINUTE <= first * minutes <= (first + buckets.span) * minutes < _LAST_MINUTE:
+            return None
         return Rate(
             self._time.name,
-            tuple(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes * bucket) for bucket in buckets),
-            tuple(self._buckets.get(bucket) for bucket in buckets),
+            self._time.is_zoned,
+            tuple(_EPOCH + timedelta(minutes=minutes * (first + step)) for step in range(buckets.span)),
+            tuple(buckets.rows.get(first + step) for step in range(buckets.span)),
             minutes,
         )
 
     def _count(self, times: pl.Series) -> None:
         unit = times.dtype.time_unit if isinstance(times.dtype, pl.Datetime) else "us"
         # Sorting and counting runs is quicker than grouping, and most logs are in order of time.
-        runs = (times.to_physical() // (_PER_MINUTE[unit] * _MINUTES[self._unit])).drop_nulls().sort().rle()
+        runs = (times.to_physical() // (_PER_MINUTE[unit] * _MINUTES[self._buckets.unit])).drop_nulls().sort().rle()
         for run in runs:
-            self._buckets[run["value"]] += run["len"]
-        while len(self._buckets) > _MOST_BUCKETS and self._unit + 1 < len(_MINUTES):
-            self._coarsen()
+            self._buckets.rows[run["value"]] += run["len"]
+        while len(self._buckets.rows) > _MOST_BUCKETS and self._buckets.unit + 1 < len(_MINUTES):
+            self._buckets = self._buckets.coarser()
 
-    def _coarsen(self) -> None:
-        # Each length is a multiple of the one before.
-        before, self._unit = _MINUTES[self._unit], self._unit + 1
-        finer, self._buckets = self._buckets, Counter()
-        for bucket, rows in finer.items():
-            self._buckets[bucket * before // _MINUTES[self._unit]] += rows
 
-    def _is_too_fine(self) -> bool:
+@attrs.frozen
+class _Buckets:
+    """Rows by spans of time.
+
+    Args:
+        unit: Index of their length in minutes.
+        rows: Rows by the number of such spans since 1970.
+    """
+
+    unit: int = 0
+    rows: Counter[int] = attrs.field(factory=Counter)
+
+    @property
+    def span(self) -> int:
+        """Spans from the first to the last."""
+        return max(self.rows) - min(self.rows) + 1 if self.rows else 0
+
+    def is_too_fine(self, rows: int) -> bool:
         """Whether there are more spans than can be shown, or than the rows fill."""
-        most = max(_FEW_BUCKETS, min(_SHOWN_BUCKETS, self.rows // _ROWS_PER_BUCKET, 2 * len(self._buckets)))
-        return self._span() > most
+        return self.span > max(_FEW_BUCKETS, min(_SHOWN_BUCKETS, rows // _ROWS_PER_BUCKET, 2 * len(self.rows)))
 
-    def _span(self) -> int:
-        return max(self._buckets) - min(self._buckets) + 1 if self._buckets else 0
+    def coarser(self) -> "_Buckets":
+        """The same by the next length, which is a multiple of this one."""
+        coarser: Counter[int] = Counter()
+        for bucket, rows in self.rows.items():
+            coarser[bucket * _MINUTES[self.unit] // _MINUTES[self.unit + 1]] += rows
+        return _Buckets(self.unit + 1, coarser)
 
 
 def _asked(values: pl.Expr, column: SheetColumn) -> list[pl.Expr]:

@@ -4,6 +4,9 @@ A serial is a double. From 1900 to the middle of 2079 it tells microseconds apar
 1900-03-01 Excel and its readers disagree, because Excel has a 1900-02-29.
 """
 
+import functools
+import operator
+
 import polars as pl
 
 _EPOCH = 25_569
@@ -86,7 +89,11 @@ def too_fine(values: pl.Series) -> pl.Series | None:
 
 
 def ambiguous(values: pl.Series) -> pl.Series | None:
-    """Whether the clocks of the zone showed this time twice; None where no value is such a time."""
+    """Whether the clocks of the zone showed this time twice; None where no value is such a time.
+
+    Args:
+        values: Of which none is out of range.
+    """
     dtype = values.dtype
     if not isinstance(dtype, pl.Datetime) or dtype.time_zone in _UNIFORM:
         return None
@@ -110,4 +117,8 @@ def _outside(numbers: pl.Series, first: int, end: int) -> pl.Series | None:
     least, most = numbers.min(), numbers.max()
     if not isinstance(least, int) or not isinstance(most, int) or (least >= first and most < end):
         return None
-    return (numbers < first) | (numbers >= end)
+    # A limit may be more than the type of the numbers holds: only one that is passed is compared with.
+    passed = [numbers < first] if least < first else []
+    if most >= end:
+        passed.append(numbers >= end)
+    return functools.reduce(operator.or_, passed)

@@ -19,16 +19,21 @@ class SheetNames:
 
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in (*taken, *_RESERVED)}
+        self._numbers: dict[str, int] = {}
 
     def next(self, wanted: str) -> str:
         """A name as near to the wanted one as can be."""
-        clean = _FORBIDDEN.sub("_", wanted).strip().strip("'").strip() or "Sheet"
-        name, number = _cut(clean, ""), 1
-        while name.casefold() in self._taken:
+        clean = " ".join(_FORBIDDEN.sub("_", wanted).split()).strip(" '") or "Sheet"
+        name = _cut(clean, "")
+        # Many sheets may want one name: counting goes on where it ended.
+        number = self._numbers.get(name.casefold(), 1)
+        free = name
+        while free.casefold() in self._taken:
             number += 1
-            name = _cut(clean, f" ({number})")
-        self._taken.add(name.casefold())
-        return name
+            free = _cut(clean, f" ({number})")
+        self._numbers[name.casefold()] = number
+        self._taken.add(free.casefold())
+        return free
 
 
 def _cut(name: str, suffix: str) -> str:

@@ -15,8 +15,8 @@ from tailrace_format_excel.rows import ROW_END, PreparedRows
 
 _FEW = 1_000
 """Rows for which a query costs more than it saves."""
-_AHEAD = 3
-"""Batches that may wait, beyond those that are worked on."""
+_WAITING = 6
+"""Batches that may be worked on or wait: the same everywhere, because where a sheet ends may depend on it."""
 
 T = TypeVar("T")
 
@@ -50,6 +50,9 @@ class _Chunks:
 
 def xml_of(rows: pl.Series) -> bytes:
     """The XML of rows, each with its end."""
+    if rows.null_count():  # pragma: no cover - every cell of a row is something, an empty one too
+        message = "a row has become nothing"
+        raise RuntimeError(message)
     if len(rows) < _FEW:
         return "".join(f"{row}{ROW_END}" for row in rows).encode()
     # polars' CSV writer puts together many rows seven times as quick as joining and encoding them.
@@ -80,7 +83,6 @@ class InOrder:
     def __init__(self, take: Callable[[Any], None]) -> None:
         threads = min(os.cpu_count() or 1, 4)
         self._take = take
-        self._most = threads + _AHEAD
         self._waiting: deque[Future[Any]] = deque()
         self._pool = ThreadPoolExecutor(threads, "tailrace-excel")
 
@@ -95,7 +97,7 @@ class InOrder:
     def submit(self, work: Callable[[T], Any], argument: T) -> None:
         """Have some work done; waits where too much of it does."""
         self._waiting.append(self._pool.submit(work, argument))
-        while len(self._waiting) > self._most:
+        while len(self._waiting) > _WAITING:
             self._take(self._waiting.popleft().result())
 
     def settle(self) -> None:

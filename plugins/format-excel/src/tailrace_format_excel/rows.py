@@ -8,15 +8,14 @@ which would double the size of a sheet. calamine, openpyxl, pandas and LibreOffi
 addresses are optional. For readers that cannot count, the option ``cell_references`` writes them.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import attrs
 import polars as pl
 
 from tailrace import RequestError, beyond_iso, iso_text
-from tailrace_format_excel.columns import HEADER, SheetColumn, SheetTable
-from tailrace_format_excel.exceptions import NOT_FINITE, Exceptions, exceptions_of
+from tailrace_format_excel.columns import HEADER, TEXT, SheetColumn, SheetTable
+from tailrace_format_excel.exceptions import NOT_FINITE, Exceptions, Told, exceptions_of
 from tailrace_format_excel.moments import serial
 from tailrace_format_excel.options import ExcelOptions
 from tailrace_format_excel.shared_strings import SharedStrings
@@ -26,8 +25,8 @@ ROW_END = "</row>"
 
 _ROOM = 32 << 20
 """Bytes of shared strings from which on columns with many different texts keep theirs in their cells."""
-_VARIED = 0.05
-"""Share of texts in a batch that were not met before, by which a column is one with many different texts."""
+_VARIED, _MUCH = 0.05, 256 << 10
+"""Share of texts in a batch that were not met before, or their bytes, by which a column has many different ones."""
 _SHOWN = 60
 """Characters of a name in a message."""
 _EMPTY = "/>"
@@ -79,24 +78,6 @@ class Cells:
             pl.lit(f' s="{self._style}" t="s"><v>'), (pl.col("number") - 1).cast(pl.String), pl.lit("</v></c>")
         )
         self.known = pl.concat([self.known, numbers.to_frame().select(shared).to_series()], rechunk=True)
-
-
-@attrs.define
-class Told:
-    """What was written as text, column by column, to be told at the end."""
-
-    _counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
-
-    def add(self, column: str, reason: str, count: int) -> None:
-        """Count values of a column."""
-        self._counts[column, reason] += count
-
-    def notes(self, table: str) -> list[str]:
-        """What there is to say, in sentences."""
-        return [
-            f"{table}.{column}: {count:,} {'value' if count == 1 else 'values'} {reason}, written as text."
-            for (column, reason), count in self._counts.items()
-        ]
 
 
 class RowWriter:
@@ -168,14 +149,14 @@ class RowWriter:
             for index, (column, values) in enumerate(zip(self._table.columns, batch.get_columns(), strict=True))
         ]
         suspects = self._exceptions.suspects(batch)
-        texts = {}
-        for index, (column, values) in enumerate(columns):
-            found = self._to_share(column, values, first, is_suspect=index in suspects)
-            if found is not None:
-                texts[index] = found
-        kept_inside = frozenset(self._inline)
-        numbers = self._numbered(texts, first)
-        inputs = list(numbers.values())
+        texts = {
+            index: found
+            for index, (column, values) in enumerate(columns)
+            if (found := self._texts(column, values, first, is_suspect=index in suspects)) is not None
+        }
+        inside = frozenset(index for index in texts if columns[index][0].name in self._inline)
+        numbers = self._numbered({index: _shareable(text, index in inside) for index, text in texts.items()}, first)
+        inputs = [*numbers.values(), *(texts[index].alias(f"{index} text") for index in inside)]
         number: pl.Expr | None = None
         parts: list[Part] = ["<row>"]
         if rows is not None:
@@ -184,14 +165,14 @@ class RowWriter:
             parts = ['<row r="', number, '">']
         for index, (column, values) in enumerate(columns):
             parts += ["<c"] if number is None else [f'<c r="{column_letters(index)}', number, '"']
-            shared = pl.lit(self._cells.known).gather(pl.col(f"{index} shared")) if index in numbers else None
+            text = self._text_cell(index, in_numbers=index in numbers, is_inside=index in inside)
             if column.kind == "nothing":
                 parts.append(_EMPTY)
-            elif shared is not None and column.kind == "text" and column.name not in kept_inside:
-                parts.append(shared)
+            elif column.kind == "text":
+                parts.append(text)
             else:
-                inputs.append(self._as_text(column, values, first) if column.kind == "text" else values)
-                parts += self._own(column, inputs[-1], shared)
+                inputs.append(values)
+                parts += self._own(column, values, text if index in texts else None)
         if not inputs:
             inputs.append(pl.repeat("", len(batch), eager=True).alias("nothing"))
             parts.append(pl.col("nothing"))
@@ -210,15 +191,10 @@ class RowWriter:
         column = next(column for column in self._table.columns if column.name == name)
         return self._as_text(column, values.alias("values"), 0)
 
-    def _to_share(self, column: SheetColumn, values: pl.Series, first: int, *, is_suspect: bool) -> pl.Series | None:
-        """The texts of a column that become shared strings, null where a value does not; None where none does."""
+    def _texts(self, column: SheetColumn, values: pl.Series, first: int, *, is_suspect: bool) -> pl.Series | None:
+        """What becomes text of a column, null where a value does not; None where none does."""
         if column.kind == "text":
-            texts = self._as_text(column, values, first)
-            if column.name not in self._inline:
-                return texts
-            odd = texts.to_frame().select(is_odd(pl.all()).fill_null(value=False)).to_series()
-            # What takes escapes is read back from shared strings only.
-            return _only(texts, odd) if odd.any() else None
+            return self._as_text(column, values, first)
         if not is_suspect:
             return None
         exceptional = None
@@ -230,8 +206,9 @@ class RowWriter:
             exceptional = mask if exceptional is None else exceptional | mask
         return None if exceptional is None else self._as_text(column, _only(values, exceptional), first)
 
-    def _numbered(self, texts: dict[int, pl.Series], first: int) -> dict[int, pl.Series]:
+    def _numbered(self, shareable: dict[int, pl.Series | None], first: int) -> dict[int, pl.Series]:
         """The numbers of shared strings, by column: of all columns at once, because each query has its price."""
+        texts = {index: values for index, values in shareable.items() if values is not None}
         if not texts:
             return {}
 
@@ -251,37 +228,41 @@ class RowWriter:
             for position, index in enumerate(texts)
         }
         if self._strings.size > _ROOM:
-            self._find_varied(numbers, before)
+            self._find_varied(texts, numbers, before)
         return numbers
 
-    def _find_varied(self, numbers: dict[int, pl.Series], before: int) -> None:
+    def _find_varied(self, texts: dict[int, pl.Series], numbers: dict[int, pl.Series], before: int) -> None:
         """Find columns of which the texts are too different to be shared from now on."""
         for index, shared in numbers.items():
-            last = shared.max()
-            new = max(0, last - before) if isinstance(last, int) else 0
-            before += new
-            column = self._table.columns[index]
-            if column.kind == "text" and new > _VARIED * len(shared):
-                self._inline.add(column.name)
+            new = texts[index].filter(shared > before)
+            if len(new) > _VARIED * len(shared) or new.str.len_bytes().sum() > _MUCH:
+                self._inline.add(self._table.columns[index].name)
 
-    def _own(self, column: SheetColumn, values: pl.Series, shared: pl.Expr | None) -> list[Part]:
-        """What follows ``<c`` where the value is in the cell, and not among the shared strings."""
+    def _text_cell(self, index: int, *, in_numbers: bool, is_inside: bool) -> pl.Expr:
+        """What follows ``<c`` and the address of a text: one of the shared strings, or in its cell; or of no text."""
+        shared = pl.lit(self._cells.known).gather(pl.col(f"{index} shared"))
+        if not is_inside:
+            return shared
+        text = pl.col(f"{index} text")
+        start = f' s="{self._styles[TEXT]}"{_INLINE_START}'
+        own = pl.concat_str(pl.lit(start), escaped(text), pl.lit(_INLINE_END)).fill_null(_EMPTY)
+        return pl.when(pl.col(f"{index} shared") == 0).then(own).otherwise(shared) if in_numbers else own
+
+    def _own(self, column: SheetColumn, values: pl.Series, text: pl.Expr | None) -> list[Part]:
+        """What follows ``<c`` and the address of a number, date or flag; ``text`` where a value has become one."""
         source = pl.col(values.name)
         style = self._styles[column.number_format]
         styled = f' s="{style}"' if style else ""
         if column.kind == "flag":
             cells = pl.Series([_EMPTY, *(f'{styled} t="b"><v>{value}</v></c>' for value in (0, 1))])
             return [pl.lit(cells).gather((source.cast(pl.UInt32) + 1).fill_null(0))]
-        if column.kind == "text":
-            cell: list[Part] = [f"{styled}{_INLINE_START}", escaped(source), _INLINE_END]
-        else:
-            number = source if column.kind in {"whole", "float", "decimal"} else serial(source, column.dtype)
-            cell = [f"{styled}><v>", number.cast(pl.String), "</v></c>"]
+        number = source if column.kind in {"whole", "float", "decimal"} else serial(source, column.dtype)
+        cell: list[Part] = [f"{styled}><v>", number.cast(pl.String), "</v></c>"]
         if values.null_count():
             cell = [pl.concat_str(_merged(cell)).fill_null(_EMPTY)]
-        if shared is None:
+        if text is None:
             return cell
-        return [pl.when(pl.col(f"{values.name} shared") == 0).then(pl.concat_str(_merged(cell))).otherwise(shared)]
+        return [pl.when(text == _EMPTY).then(pl.concat_str(_merged(cell))).otherwise(text)]
 
     def _as_text(self, column: SheetColumn, values: pl.Series, first: int) -> pl.Series:
         dtype = values.dtype
@@ -312,6 +293,15 @@ def column_letters(index: int) -> str:
         index, rest = divmod(index - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return letters
+
+
+def _shareable(texts: pl.Series, is_inside: bool) -> pl.Series | None:  # noqa: FBT001 - private
+    """The texts that become shared strings; None where none does."""
+    if not is_inside:
+        return texts
+    # What takes escapes is read back from shared strings only.
+    odd = texts.to_frame().select(is_odd(pl.all()).fill_null(value=False)).to_series()
+    return _only(texts, odd) if odd.any() else None
 
 
 def _only(values: pl.Series, mask: pl.Series) -> pl.Series:

@@ -22,6 +22,8 @@ from tailrace_format_excel.columns import HEADER, TEXT, SheetTable
 from tailrace_format_excel.naming import MANIFEST, SUMMARY
 from tailrace_format_excel.shared_strings import PART as SHARED_STRINGS
 from tailrace_format_excel.shared_strings import SharedStrings
+from tailrace_format_excel.stand_ins import StandIns
+from tailrace_format_excel.text import printable
 
 LAYOUT_VERSION = "1"
 """Raised when a reader of workbooks of ours would misread the new one."""
@@ -39,8 +41,9 @@ _READABLE_WIDTH = 220
 _ROWS = re.compile(rb"<sheetData>.*</sheetData>|<sheetData/>", re.DOTALL)
 _DIMENSION = re.compile(rb"<dimension [^>]*/>")
 _FILTER = re.compile(rb'(<autoFilter ref="A1:[A-Z]+)\d+("/>)')
+_VIEW = b"<sheetView "
 _STYLE = re.compile(rb'<c r="[A-Z]+1"(?: s="(\d+)")?/>')
-_SHOWN = b' tabSelected="1"'
+_SHOWN = b'tabSelected="1" '
 _CLOCK = re.compile(rb"<dcterms:(created|modified)[^>]*>[^<]*</dcterms:\1>")
 _SHARED_CELL = re.compile(rb'(<c r="[A-Z]+\d+"(?: s="\d+")? t="s"><v>)(\d+)(</v></c>)')
 _NEVER = datetime(1980, 1, 1)  # noqa: DTZ001 - xlsxwriter takes times without zone, and this one is thrown away
@@ -63,6 +66,21 @@ class Sheet:
 
 
 @attrs.frozen
+class Properties:
+    """What the properties of the document say.
+
+    Args:
+        source: Where the data comes from.
+        tables: Names of all tables.
+        stamp: When it was made, UTC, where that is to be said.
+    """
+
+    source: str
+    tables: Sequence[str]
+    stamp: datetime | None
+
+
+@attrs.frozen
 class SheetsOf:
     """The data sheets of one table.
 
@@ -78,6 +96,40 @@ class SheetsOf:
 
 
 @attrs.frozen
+class Frame:
+    """What stands around the rows in each sheet of a table.
+
+    Args:
+        head: What stands before them.
+        tail: What stands behind them.
+    """
+
+    head: bytes = attrs.field(repr=False)
+    tail: bytes = attrs.field(repr=False)
+
+    def start(self, *, is_first: bool) -> bytes:
+        """What stands before the rows of a sheet.
+
+        Args:
+            is_first: Whether it is the first sheet of the file, which is the one that is shown.
+        """
+        unshown = self.head.replace(_SHOWN, b"")
+        return unshown.replace(_VIEW, _VIEW + _SHOWN) if is_first else unshown
+
+    def end(self, rows: int) -> bytes:
+        """What stands behind the rows of a sheet.
+
+        Args:
+            rows: How many rows it has, without its header.
+        """
+        end, changed = _FILTER.subn(rb"\g<1>%d\2" % (_filtered(rows) + 1), self.tail)
+        if changed != 1:  # pragma: no cover - xlsxwriter would have changed
+            message = "the filter of a sheet is not where it was"
+            raise RuntimeError(message)
+        return end
+
+
+@attrs.frozen
 class Shell:
     """A workbook without its rows.
 
@@ -86,34 +138,30 @@ class Shell:
         content: That archive.
         changed: Parts of which the content is another one, or becomes one.
         first_sheet: The first data sheet, with its row of blanks.
-        heads: What stands before the rows of each data sheet.
-        tails: What stands behind them.
+        frames: What stands around the rows of each data sheet.
     """
 
     infos: Mapping[str, zipfile.ZipInfo] = attrs.field(repr=False)
     content: bytes = attrs.field(repr=False)
     changed: Mapping[str, bytes] = attrs.field(repr=False)
     first_sheet: bytes = attrs.field(repr=False)
-    heads: Sequence[bytes] = attrs.field(repr=False)
-    tails: Sequence[bytes] = attrs.field(repr=False)
+    frames: Sequence[Frame] = attrs.field(repr=False)
 
     @classmethod
     def of(
         cls,
         tables: Sequence[SheetsOf],
         formats: Sequence[str],
-        source: str,
-        about: About | None,
-        stamp: datetime | None,
+        properties: Properties,
+        about: About | None = None,
     ) -> "Shell":
         """Build a workbook.
 
         Args:
             tables: The data sheets, at least one.
             formats: Every number format of the file, each once and in the same order for all shells of one file.
-            source: Where the data comes from, for the title.
+            properties: What the properties of the document say.
             about: What the sheets behind the data say; None to leave them out.
-            stamp: When it was made, UTC, to be written into its properties.
         """
         target = io.BytesIO()
         workbook = xlsxwriter.Workbook(target, _WORKBOOK_OPTIONS)
@@ -121,27 +169,27 @@ class Shell:
         for one, sheet, worksheet in sheets:
             _fit(worksheet, one, sheet.rows)
         _use_styles(workbook, sheets[0][2], formats)
+        stand_ins = StandIns()
         if about is not None:
-            write_summary(workbook, workbook.add_worksheet(SUMMARY), about)
-            write_manifest(workbook, workbook.add_worksheet(MANIFEST), about)
-        _set_properties(workbook, tables, source, stamp)
+            write_summary(workbook, workbook.add_worksheet(SUMMARY), about, stand_ins)
+            write_manifest(workbook, workbook.add_worksheet(MANIFEST), about, stand_ins)
+        _set_properties(workbook, tables, properties)
         workbook.close()
-        shell = cls._apart(target.getvalue(), len(sheets), stamped=stamp is not None)
+        shell = cls._apart(target.getvalue(), len(sheets), stand_ins, stamped=properties.stamp is not None)
         if _styles_in(shell.first_sheet, formats) != styles_of(tuple(formats)):  # pragma: no cover
             message = "xlsxwriter numbers styles in another way than it did a moment ago"
             raise RuntimeError(message)
         return shell
 
     @classmethod
-    def _apart(cls, content: bytes, sheets: int, *, stamped: bool) -> "Shell":
+    def _apart(cls, content: bytes, sheets: int, stand_ins: StandIns, *, stamped: bool) -> "Shell":
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             data = [archive.read(infos.pop(sheet_part(number))) for number in range(1, sheets + 1)]
             changed = {}
             if not stamped:
                 changed[_CORE] = _CLOCK.sub(b"", archive.read(_CORE))
-            if SHARED_STRINGS in infos:
-                changed[SHARED_STRINGS] = archive.read(SHARED_STRINGS)
+            changed[SHARED_STRINGS] = stand_ins.resolved(archive.read(SHARED_STRINGS))
             for name in infos:
                 # What is left are the sheets behind the data.
                 if name.startswith(_SHEETS) and name.endswith(".xml"):
@@ -152,27 +200,8 @@ class Shell:
             content=content,
             changed=changed,
             first_sheet=data[0],
-            heads=[head + b"<sheetData>" for head, _tail in halves],
-            tails=[b"</sheetData>" + tail for _head, tail in halves],
+            frames=[Frame(head + b"<sheetData>", b"</sheetData>" + tail) for head, tail in halves],
         )
-
-    def head(self, sheet: int, *, is_first: bool) -> bytes:
-        """What stands before the rows of a data sheet.
-
-        Args:
-            sheet: Its zero-based number among the data sheets of the shell.
-            is_first: Whether it is the first sheet of the file, which is the one that is shown.
-        """
-        return self.heads[sheet] if is_first else self.heads[sheet].replace(_SHOWN, b"")
-
-    def tail(self, sheet: int, rows: int) -> bytes:
-        """What stands behind the rows of a data sheet.
-
-        Args:
-            sheet: Its zero-based number among the data sheets of the shell.
-            rows: How many rows it has, without its header.
-        """
-        return _FILTER.sub(rb"\g<1>%d\2" % (rows + 1), self.tails[sheet])
 
     def write_first(self, archive: Archive) -> None:
         """Write the parts that do not depend on the rows."""
@@ -182,7 +211,7 @@ class Shell:
     def write_rest(self, archive: Archive, strings: SharedStrings) -> None:
         """Write all other parts, the shared strings among them."""
         before = strings.count
-        own = self.changed.get(SHARED_STRINGS, b"<sst></sst>")
+        own = self.changed[SHARED_STRINGS]
         strings.write(archive, own[own.index(b">", own.index(b"<sst")) + 1 : own.rindex(b"</sst>")])
         for name in self.infos:
             if name.startswith(_SHEETS) and name in self.changed:
@@ -239,20 +268,24 @@ def _fit(worksheet: Worksheet, one: SheetsOf, rows: int) -> None:
     for index, width in enumerate(one.widths):
         worksheet.set_column(index, index, width)
     worksheet.freeze_panes(1, 0)
-    worksheet.autofilter(0, 0, rows, len(one.widths) - 1)
+    worksheet.autofilter(0, 0, _filtered(rows), len(one.widths) - 1)
     worksheet.set_landscape()
     worksheet.repeat_rows(0)
     if sum(one.widths) <= _READABLE_WIDTH:
         worksheet.fit_to_pages(1, 0)
 
 
-def _set_properties(
-    workbook: xlsxwriter.Workbook, tables: Sequence[SheetsOf], source: str, stamp: datetime | None
-) -> None:
+def _filtered(rows: int) -> int:
+    """Rows that the filter of a sheet covers: at least one, for xlsxwriter makes no range of a header alone."""
+    return max(rows, 1)
+
+
+def _set_properties(workbook: xlsxwriter.Workbook, tables: Sequence[SheetsOf], properties: Properties) -> None:
+    stamp = properties.stamp
     workbook.set_properties(
         {
-            "title": f"Export of {source}",
-            "subject": ", ".join(one.table.name for one in tables),
+            "title": printable(f"Export of {properties.source}"),
+            "subject": printable(", ".join(properties.tables)),
             "author": "Tailrace",
             "comments": "Made by Tailrace. The manifest beside this file says by whom, when and from what.",
             "created": stamp.replace(tzinfo=None) if stamp else _NEVER,
@@ -260,5 +293,10 @@ def _set_properties(
     )
     workbook.set_custom_property("Tailrace", LAYOUT_VERSION, "text")
     for number, one in enumerate(tables, start=1):
-        workbook.set_custom_property(f"Table {number}", one.table.name[:_LONGEST_PROPERTY], "text")
+        zoned = ",".join(str(index) for index, column in enumerate(one.table.columns) if column.zone)
+        workbook.set_custom_property(f"Table {number}", printable(one.table.name)[:_LONGEST_PROPERTY], "text")
         workbook.set_custom_property(f"Table {number} sheets", len(one.sheets), "number")
+        if zoned:
+            workbook.set_custom_property(f"Table {number} zoned", zoned[:_LONGEST_PROPERTY], "text")
+        for place, sheet in enumerate(one.sheets, start=1):
+            workbook.set_custom_property(f"Table {number} sheet {place}", sheet.name, "text")

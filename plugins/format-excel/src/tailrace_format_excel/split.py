@@ -4,7 +4,9 @@ Rows of all sheets come mixed, and an archive has one part after the other: the 
 archive is made of them at the end. Memory is bounded all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
 
 import attrs
 import polars as pl
@@ -13,7 +15,7 @@ from tailrace import UnknownNameError
 from tailrace_format_excel.book import Book, OpenTable
 from tailrace_format_excel.rendering import InOrder
 from tailrace_format_excel.rows import ROW_END, PreparedRows
-from tailrace_format_excel.shell import Sheet, Shell, sheet_part
+from tailrace_format_excel.shell import Frame, Sheet, sheet_part
 from tailrace_format_excel.spool import Spool, SpooledSheet
 
 _NULL, _EMPTY = "(none)", "(empty)"
@@ -38,8 +40,8 @@ def write_split(book: Book, column: str) -> None:
     with Spool() as spool:
         for table in book.tables:
             one = OpenTable.of(table)
-            shell = book.shell([attrs.evolve(one, sheets=[Sheet("Rows", 0)])])
-            splitter = _Splitter(book, one, spool, shell, column if table.name in having else None)
+            frame = book.bare(one).frames[0]
+            splitter = _Splitter(book, one, spool, frame, column if table.name in having else None)
             splitter.spool()
             spooled += splitter.finish(with_table=len(having) > 1)
             opened.append(one)
@@ -72,19 +74,19 @@ class _Splitter:
         book: The workbook.
         one: The table.
         spool: Where rows are kept.
-        shell: What stands around the rows of each sheet.
+        frame: What stands around the rows of each sheet.
         column: The column by whose values they are split; None for a table that is not.
     """
 
-    def __init__(self, book: Book, one: OpenTable, spool: Spool, shell: Shell, column: str | None) -> None:
+    def __init__(self, book: Book, one: OpenTable, spool: Spool, frame: Frame, column: str | None) -> None:
         self._book = book
         self._one = one
         self._spool = spool
-        self._shell = shell
+        self._frame = frame
         self._column = column
         self._limit = book.options.rows_per_sheet
         self._writer = book.rows(one.table)
-        self._start = shell.head(0, is_first=False) + self._writer.header()
+        self._start = frame.start(is_first=False) + self._writer.header()
         self._sheets: dict[tuple[str | None, int], SpooledSheet] = {}
         self._seen: dict[str | None, int] = {}
 
@@ -108,12 +110,19 @@ class _Splitter:
         """
         if not self._sheets:
             self._sheet(None, 0)
-        ordered = sorted(self._sheets, key=lambda key: (key[0] is None, key[0] or "", key[1]))
+        ordered = sorted(self._sheets, key=self._order())
         for key in ordered:
             sheet = self._sheets[key]
-            self._spool.add(sheet, self._shell.tail(0, sheet.rows), 0)
+            self._spool.add(sheet, self._frame.end(sheet.rows), 0)
             self._one.sheets.append(Sheet(self._book.names.next(self._wanted(key[0], with_table)), sheet.rows))
         return [self._sheets[key] for key in ordered]
+
+    def _order(self) -> Callable[[tuple[str | None, int]], Any]:
+        """By what sheets are ordered: numbers as numbers, all else as text, those without a value last."""
+        column = next((known for known in self._one.table.columns if known.name == self._column), None)
+        if column is None or column.kind not in {"whole", "float", "decimal"}:
+            return lambda key: (key[0] is None, key[0] or "", key[1])
+        return lambda key: (key[0] is None, Decimal(key[0] or 0), key[1])
 
     def _wanted(self, value: str | None, with_table: bool) -> str:  # noqa: FBT001 - private
         table = self._one.table.name

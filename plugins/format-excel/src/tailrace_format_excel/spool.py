@@ -44,8 +44,8 @@ class Spool:
     def __init__(self) -> None:
         self._folder = Path(tempfile.gettempdir())
         with storage_errors(self._folder):
-            self._file: IO[bytes] = tempfile.TemporaryFile(prefix="tailrace-")  # noqa: SIM115 - closed by __exit__
-        self._end = 0
+            self._file: IO[bytes] = tempfile.TemporaryFile(prefix="tailrace-", buffering=0)  # noqa: SIM115 - closed by __exit__
+        self._end = self._waiting_size = 0
         self._sheets: list[SpooledSheet] = []
 
     def __enter__(self) -> Self:
@@ -70,9 +70,10 @@ class Spool:
         sheet.crc = isal_zlib.crc32(xml, sheet.crc)
         sheet.waiting.append(xml)
         sheet.waiting_size += len(xml)
+        self._waiting_size += len(xml)
         if sheet.waiting_size >= _TOGETHER:
             self._settle(sheet)
-        if sum(other.waiting_size for other in self._sheets) > _IN_MEMORY:
+        if self._waiting_size > _IN_MEMORY:
             for other in self._sheets:
                 self._settle(other)
 
@@ -80,8 +81,10 @@ class Spool:
         """The pieces of a sheet, as :func:`~tailrace_format_excel.archive.deflated` gives them."""
         self._settle(sheet)
         for start, length in sheet.extents:
-            self._file.seek(start)
-            yield self._file.read(length)
+            with storage_errors(self._folder):
+                self._file.seek(start)
+                piece = self._file.read(length)
+            yield piece
 
     def _settle(self, sheet: SpooledSheet) -> None:
         if not sheet.waiting:
@@ -89,9 +92,11 @@ class Spool:
         piece = deflated(b"".join(sheet.waiting))
         with storage_errors(self._folder):
             self._file.seek(self._end)
-            self._file.write(piece)
-            self._file.flush()
+            view = memoryview(piece)
+            while view:
+                view = view[self._file.write(view) :]
         sheet.extents.append((self._end, len(piece)))
         self._end += len(piece)
+        self._waiting_size -= sheet.waiting_size
         sheet.waiting.clear()
         sheet.waiting_size = 0

@@ -58,6 +58,17 @@ def wrong(odd: pl.Series, *, control_characters: bool) -> Iterator[tuple[str, pl
         yield UNREADABLE, odd.filter(unreadable)
 
 
+def in_xml(text: str) -> str:
+    """Any text as it stands in XML; half characters, as in a path that is not UTF-8, as their escapes."""
+    whole = xstring(text.encode(errors="backslashreplace").decode())
+    return whole.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+
+
+def printable(text: str) -> str:
+    """A text for places that have no escapes, such as the title of a chart."""
+    return _NOT_XML_CHARACTER.sub("\ufffd", text.encode(errors="replace").decode())
+
+
 def xstring(text: str) -> str:
     """A text with the escapes of ``ST_Xstring``, before it is escaped for XML."""
     text = _ESCAPE.sub("_x005F_", text)

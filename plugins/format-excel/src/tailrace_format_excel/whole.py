@@ -1,8 +1,8 @@
 """Writing tables whole: each into a sheet, or several where it has more rows than one holds.
 
 Where every table ends within its first batch, all is known before anything is written, and the shell is built once.
-Otherwise each table gets a shell of its own when it begins, for what stands around its rows; those know nothing of the
-rows to come, so that all other parts come from another one at the end.
+Otherwise what stands around the rows of a table comes from a bare workbook that is made when the table begins, and all
+other parts from the shell at the end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ import polars as pl
 from tailrace_format_excel.archive import deflated
 from tailrace_format_excel.book import Book, OpenTable
 from tailrace_format_excel.rendering import InOrder, Rendered, render
-from tailrace_format_excel.shell import Sheet, Shell, sheet_part
+from tailrace_format_excel.shell import Frame, Sheet, sheet_part
 
 _LARGEST_SHEET = 3 << 30
 """Bytes of XML from which on a table goes on in a further sheet: no part of the archive may have 4 GiB."""
@@ -44,9 +44,9 @@ def _write_known(book: Book, opened: Sequence[OpenTable]) -> None:
     for one, sheets in zip(opened, rendered, strict=True):
         for sheet, (header, rows) in zip(one.sheets, sheets, strict=True):
             book.archive.begin(sheet_part(number + 1))
-            _put(book, shell.head(number, is_first=not number) + header)
+            _put(book, shell.frames[number].start(is_first=not number) + header)
             book.archive.put((rows.plain,), rows.piece)
-            _put(book, shell.tail(number, sheet.rows))
+            _put(book, shell.frames[number].end(sheet.rows))
             book.archive.end()
             number += 1
     book.finish(shell)
@@ -70,11 +70,10 @@ def _write_streamed(book: Book, opened: list[OpenTable]) -> None:
         if index == len(opened):
             opened.append(OpenTable.of(table))
         one = opened[index]
-        one.sheets.append(Sheet(book.sheet_name(table.name), one.figures.rows))
-        shell = book.shell([one])
+        bare = book.bare(one)
         if not number:
-            shell.write_first(book.archive)
-        writer = _SheetWriter(book, one, shell, number)
+            bare.write_first(book.archive)
+        writer = _SheetWriter(book, one, bare.frames[0], number)
         writer.write()
         number += len(one.sheets)
     book.finish(book.shell(opened))
@@ -86,16 +85,15 @@ class _SheetWriter:
     Args:
         book: The workbook.
         one: The table.
-        shell: What stands around its rows, in each of its sheets.
+        frame: What stands around its rows, in each of its sheets.
         number: How many data sheets of the file come before it.
     """
 
-    def __init__(self, book: Book, one: OpenTable, shell: Shell, number: int) -> None:
+    def __init__(self, book: Book, one: OpenTable, frame: Frame, number: int) -> None:
         self._book = book
         self._one = one
-        self._shell = shell
+        self._frame = frame
         self._number = number
-        self._sheet = -1
         self._rows = 0
         self._writer = book.rows(one.table)
         self._header = self._writer.header()
@@ -128,17 +126,16 @@ class _SheetWriter:
         return self._rows >= self._book.options.rows_per_sheet or self._book.archive.size > _LARGEST_SHEET
 
     def _begin(self) -> None:
-        self._sheet += 1
         self._rows = 0
-        if self._sheet == len(self._one.sheets):
-            self._one.sheets.append(Sheet(self._book.sheet_name(self._one.table.name), 0))
-        self._book.archive.begin(sheet_part(self._number + self._sheet + 1))
-        _put(self._book, self._shell.head(0, is_first=self._number + self._sheet == 0) + self._header)
+        self._one.sheets.append(Sheet(self._book.sheet_name(self._one.table.name), 0))
+        number = self._number + len(self._one.sheets)
+        self._book.archive.begin(sheet_part(number))
+        _put(self._book, self._frame.start(is_first=number == 1) + self._header)
 
     def _end(self) -> None:
-        _put(self._book, self._shell.tail(0, self._rows))
+        _put(self._book, self._frame.end(self._rows))
         self._book.archive.end()
-        self._one.sheets[self._sheet] = attrs.evolve(self._one.sheets[self._sheet], rows=self._rows)
+        self._one.sheets[-1] = attrs.evolve(self._one.sheets[-1], rows=self._rows)
 
 
 def _put(book: Book, xml: bytes) -> None:
