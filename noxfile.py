@@ -8,7 +8,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "imports", "docs", "wheels", "lowest", "proxywhirl", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "wheels", "lowest", "proxywhirl", "spreadsheets", "tests"]
 nox.options.stop_on_first_error = True
 
 ROOT = pathlib.Path(__file__).parent
@@ -100,6 +100,13 @@ def proxywhirl(session: nox.Session) -> None:
     session.run_install("uv", "pip", "install", "--quiet", f"--python={theirs}", "proxywhirl==0.3.3")
     python = str(theirs / "bin" / "python")
     session.run("pytest", "tests/proxywhirl", "--no-cov", *session.posargs, env={"PROXYWHIRL_PYTHON": python})
+
+
+@nox.session
+def spreadsheets(session: nox.Session) -> None:
+    """Let everybody who reads workbooks read ours: LibreOffice, openpyxl, pandas, calamine; validate the XML."""
+    sync(session, "--group=spreadsheets")
+    session.run("pytest", "tests/spreadsheets", "--no-cov", *session.posargs)
 
 
 @nox.session

@@ -126,6 +126,42 @@ def test_ten_threads_import_a_plugin_once() -> None:
     assert len(found) == 10
 
 
+READER = FORMAT.replace(
+    "def layout", "def read_tables(self, call): ...\n    def recognises(self, head): ANSWER\n    def layout"
+)
+
+
+@pytest.fixture
+def readers(distribute: Any, importable: Any) -> None:
+    answers = {"a": "raise ValueError('S3cret')", "b": "raise SystemExit(3)", "c": "return False", "d": "return True"}
+    importable(
+        distribute(
+            "readers",
+            plugins={"format": {name: f"reader_{name}" for name in answers}},
+            modules={f"reader_{name}": READER.replace("ANSWER", answer) for name, answer in answers.items()},
+        )
+    )
+
+
+@pytest.mark.usefixtures("readers")
+def test_a_format_that_raises_when_asked_for_a_file_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "tailrace"):
+        reader = Registry().table_reader(b"head")
+    assert reader is not None
+    assert reader.name == "d"
+    assert [record.getMessage() for record in caplog.records] == [
+        "The format 'a' raised ValueError when asked for a file.",
+        "The format 'b' raised SystemExit when asked for a file.",
+    ]
+
+
+def test_ctrl_c_in_a_format_that_is_asked_goes_through(distribute: Any, importable: Any) -> None:
+    code = READER.replace("ANSWER", "raise KeyboardInterrupt")
+    importable(distribute("reader", plugins={"format": {"a": "reader_a"}}, modules={"reader_a": code}))
+    with pytest.raises(KeyboardInterrupt):
+        Registry().table_reader(b"head")
+
+
 # --- what can be wrong with a plugin ------------------------------------------------------------------------------
 
 

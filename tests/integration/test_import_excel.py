@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -206,6 +207,18 @@ def test_problems_are_told_with_their_row() -> None:
     assert places == ["row 4, column port", "row 5, column host"]
 
 
+def test_rows_are_those_of_the_sheet() -> None:
+    rows: list[list[object]] = [[], [], [], [], ["ip", "port"], ["192.0.2.1", 80], ["192.0.2.2", 0], [], ["", 81]]
+    engine = Engine()
+    path = foreign(Path("list.xlsx"), ("x", rows))
+    file = engine.keeper.read_pool(engine.read_pool_call(path))
+    assert [problem.where for problem in file.problems] == ["row 7, column port", "row 9, column host"]
+    assert file.frame["place"].to_list() == ["row 6"]
+    path = foreign(Path("list.xlsx"), ("x", [[], [], ["ip", "port", "IP"], ["192.0.2.1", 80]]))
+    problems = engine.keeper.read_pool(engine.read_pool_call(path)).problems
+    assert [problem.where for problem in problems] == ["header, column 3"]
+
+
 def test_a_workbook_without_proxies() -> None:
     path = foreign(Path("list.xlsx"), ("x", [["name", "amount"], ["a", 1]]))
     with pytest.raises(InvalidImportError, match="no sheet begins with the names of columns"):
@@ -235,3 +248,12 @@ def test_a_workbook_is_no_target() -> None:
     with pytest.raises(SourceError, match="a zip archive"):
         Engine().apply_import(ImportRequest(Path("proxies.txt"), str(path)))
     assert path.read_bytes() == before
+
+
+def test_a_list_is_not_written_under_the_name_of_a_workbook(elsewhere: Path, cli: Callable[..., Any]) -> None:
+    (elsewhere / "list.txt").write_text("http://192.0.2.1:8080\n")
+    for words in (["convert", "list.txt", "list.xlsx"], ["import", "list.txt", "--into", "new.xlsx"]):
+        answer = cli(*words)
+        assert answer.code == 2
+        assert "would be no workbook" in " ".join(answer.err.split())
+    assert not list(elsewhere.glob("*.xlsx"))

@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,26 @@ def with_exact_numbers(path: Path, numbers: Sequence[float], sheet: int = 1) -> 
 
 
 def write(
-    path: Path, fill: Callable[[Any, Any], None], *, ours: Sequence[tuple[str, int]] = (), **options: Any
+    path: Path,
+    fill: Callable[[Any, Any], None],
+    *,
+    ours: Sequence[tuple[str, int]] = (),
+    zoned: str | None = None,
+    **options: Any,
 ) -> Path:
     """A workbook; with the properties of ours where there are tables."""
     with xlsxwriter.Workbook(path, options) as book:
         fill(book, book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"}))
         if ours:
             book.set_custom_property("Tailrace", "1", "text")
+        sheets = iter(book.worksheets())
         for number, (name, count) in enumerate(ours, start=1):
             book.set_custom_property(f"Table {number}", name, "text")
             book.set_custom_property(f"Table {number} sheets", count, "number")
+            for place, sheet in enumerate(islice(sheets, count), start=1):
+                book.set_custom_property(f"Table {number} sheet {place}", sheet.get_name(), "text")
+            if zoned is not None:
+                book.set_custom_property(f"Table {number} zoned", zoned, "text")
     return path
 
 
@@ -236,6 +247,45 @@ def test_each_visible_sheet_with_something_in_it_is_a_table(tmp_path: Path) -> N
     assert tables["First"].rows() == [("192.0.2.1", "80")]
 
 
+@pytest.mark.parametrize("names", [("one", "two"), ("one", "other", "two")])
+def test_two_sheets_of_one_name(tmp_path: Path, names: Sequence[str]) -> None:
+    def fill(book: Any, _when: Any) -> None:
+        for name in names:
+            book.add_worksheet(name).write_row(0, 0, ["ip", "port"])
+
+    path = write(tmp_path / "a.xlsx", fill)
+    change(path, "xl/workbook.xml", lambda old: old.replace(b'name="two"', b'name="one"'))
+    with pytest.raises(RefusedError, match="two of its sheets have one name"):
+        read(path)
+
+
+def test_a_hidden_sheet_may_have_the_name_of_another(tmp_path: Path) -> None:
+    def fill(book: Any, _when: Any) -> None:
+        for name in ("one", "two"):
+            book.add_worksheet(name).write_row(0, 0, ["ip", name])
+        book.worksheets()[1].hide()
+
+    path = write(tmp_path / "a.xlsx", fill)
+    change(path, "xl/workbook.xml", lambda old: old.replace(b'name="two"', b'name="one"'))
+    assert read(path)["one"].columns == ["ip", "one"]
+
+
+@pytest.mark.parametrize("space", [b"\n", b"\t", b"\r", b"  ", b" \n "])
+def test_any_space_in_the_tags_of_cells(tmp_path: Path, space: bytes) -> None:
+    def fill(book: Any, _when: Any) -> None:
+        sheet = book.add_worksheet("s")
+        sheet.write_row(0, 0, ["ip", "port"])
+        sheet.write_row(1, 0, ["192.0.2.1", 80])
+
+    path = write(tmp_path / "a.xlsx", fill)
+    change(
+        path,
+        "xl/worksheets/sheet1.xml",
+        lambda old: old.replace(b"<c r=", b"<c" + space + b"r=").replace(b"<row r=", b"<row" + space + b"r="),
+    )
+    assert read(path)["s"].rows() == [("192.0.2.1", "80")]
+
+
 def test_a_table_may_begin_anywhere(tmp_path: Path) -> None:
     def fill(book: Any, when: Any) -> None:
         sheet = book.add_worksheet("s")
@@ -247,6 +297,8 @@ def test_a_table_may_begin_anywhere(tmp_path: Path) -> None:
 
     frame = read(write(tmp_path / "a.xlsx", fill))["s"]
     assert frame.rows() == [
+        # The rows above the header, so that each one has the place that it has in the sheet.
+        *[(None,) * 5] * 3,
         ("192.0.2.1", "80", "x", "81", None),
         (None, None, None, None, None),
         ("192.0.2.2", "80", None, None, None),
@@ -307,7 +359,7 @@ def test_times_come_back_to_the_microsecond(tmp_path: Path) -> None:
             sheet.write_number(row + 1, 1, row, when)
         sheet.write_string(len(moments) + 1, 0, "1899-01-01T00:00:00.000000Z")
 
-    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], constant_memory=True)
+    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], zoned="0", constant_memory=True)
     frame = read(with_exact_numbers(path, [serial(moment) for moment in moments]))["proxies"]
     spelt = [moment.strftime("%Y-%m-%dT%H:%M:%S.%f") for moment in moments]
     assert frame.columns == ["created_at", "naive"]
@@ -324,7 +376,7 @@ def test_every_moment_comes_back(tmp_path: Path, moments: list[datetime]) -> Non
         for row in range(len(moments)):
             sheet.write_number(row + 1, 0, row, when)
 
-    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], constant_memory=True)
+    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], zoned="0", constant_memory=True)
     frame = read(with_exact_numbers(path, [serial(moment.replace(tzinfo=UTC)) for moment in moments]))["proxies"]
     assert frame["at"].to_list() == [moment.isoformat(timespec="microseconds") + "Z" for moment in moments]
 
@@ -338,7 +390,7 @@ def test_times_in_another_zone(tmp_path: Path) -> None:
         sheet.write_string(4, 0, "2026-10-25T02:30:00.000000+01:00")
 
     clocks = [datetime(2026, 8, 15, 8), datetime(2026, 1, 15, 8), datetime(2026, 3, 29, 2, 30)]  # noqa: DTZ001
-    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], constant_memory=True)
+    path = write(tmp_path / "a.xlsx", fill, ours=[("proxies", 1)], zoned="0", constant_memory=True)
     frame = read(with_exact_numbers(path, [serial(clock.replace(tzinfo=UTC)) for clock in clocks]))["proxies"]
     assert frame.columns == ["at", "kept (no zone)", "size (MB)"]
     assert frame["at"].to_list() == [
@@ -347,6 +399,65 @@ def test_times_in_another_zone(tmp_path: Path) -> None:
         "2026-03-29T02:30:00.000000",
         "2026-10-25T02:30:00.000000+01:00",
     ]
+
+
+@pytest.mark.parametrize("zoned", [None, "", "1", "1,3,", "0,1,2,3"])
+def test_only_columns_that_are_said_to_have_a_zone_lose_it(tmp_path: Path, zoned: str | None) -> None:
+    def fill(book: Any, when: Any) -> None:
+        sheet = book.add_worksheet("t")
+        sheet.write_row(0, 0, ["note (UTC)", "empty (UTC)", "size (MB)", "far (UTC)"])
+        sheet.write_number(1, 0, 45_000, when)
+        sheet.write_string(1, 3, "1899-01-01T00:00:00.000000Z")
+
+    frame = read(write(tmp_path / "a.xlsx", fill, ours=[("t", 1)], zoned=zoned))["t"]
+    stripped = [index in map(int, filter(None, (zoned or "").split(","))) for index in range(4)]
+    names = ["note", "empty", "size (MB)", "far"]
+    kept = ["note (UTC)", "empty (UTC)", "size (MB)", "far (UTC)"]
+    assert frame.columns == [
+        name if is_stripped else header for name, header, is_stripped in zip(names, kept, stripped, strict=True)
+    ]
+    spelt = "2023-03-15T00:00:00.000000"
+    assert frame.row(0) == (spelt + "Z" * stripped[0], None, None, "1899-01-01T00:00:00.000000Z")
+
+
+@pytest.mark.parametrize("zoned", ["a", "1;2", "-1", "999999", ",,"])
+def test_zones_of_columns_that_cannot_be(tmp_path: Path, zoned: str) -> None:
+    path = write(tmp_path / "a.xlsx", lambda book, _when: book.add_worksheet("t"), ours=[("t", 1)], zoned=zoned)
+    with pytest.raises(RefusedError, match="what it says of its tables cannot be"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", [" t ", "two\nlines", "\u4e2d <&>", "  "])
+def test_the_name_of_a_table_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    def fill(book: Any, _when: Any) -> None:
+        book.add_worksheet("t").write_row(0, 0, ["a"])
+
+    assert list(read(write(tmp_path / "a.xlsx", fill, ours=[(name, 1)]))) == [name]
+
+
+@pytest.mark.parametrize("count", [999, 1_000])
+def test_as_many_sheets_as_an_export_may_have(tmp_path: Path, count: int) -> None:
+    """And the two about them."""
+
+    def fill(book: Any, _when: Any) -> None:
+        for number in range(count):
+            book.add_worksheet(str(number)).write_row(0, 0, ["n"])
+            book.worksheets()[-1].write_number(1, 0, number)
+        book.add_worksheet("Summary").write_row(0, 0, ["other"])
+        book.add_worksheet("Manifest").write_row(0, 0, ["other"])
+
+    tables = read(write(tmp_path / "a.xlsx", fill, ours=[("t", count)]))
+    assert tables["t"]["n"].to_list() == [str(number) for number in range(count)]
+
+
+def test_more_sheets_than_that(tmp_path: Path) -> None:
+    def fill(book: Any, _when: Any) -> None:
+        for _ in range(1_003):
+            book.add_worksheet()
+
+    path = write(tmp_path / "a.xlsx", fill)
+    with pytest.raises(RefusedError, match="more than 1,002 sheets"):
+        read(path)
 
 
 def test_a_table_of_several_sheets_is_one(tmp_path: Path) -> None:
@@ -386,7 +497,10 @@ def test_rows_of_nothing_are_kept_in_ours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tables", "reason"),
-    [([("t", 5)], "sheets of it are missing"), ([("t", 0), ("t", 1)], "what it says of its tables cannot be")],
+    [
+        ([("t", 5)], "sheet number 2 of its table t is missing"),
+        ([("t", 0), ("t", 1)], "what it says of its tables cannot be"),
+    ],
 )
 def test_properties_that_cannot_be(tmp_path: Path, tables: list[tuple[str, int]], reason: str) -> None:
     def fill(book: Any, _when: Any) -> None:
@@ -434,3 +548,30 @@ def test_reading_can_be_cancelled(tmp_path: Path) -> None:
     context.cancel()
     with pytest.raises(CancelledError):
         read_tables(ReadTablesCall(path, context))
+
+
+def test_sheets_of_ours_are_found_by_name_wherever_they_are_and_others_are_tables_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+
+    def fill(book: Any, _format: Any) -> None:
+        for name in ("t", "t (2)", "Summary"):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, ["a"])
+            sheet.write_row(1, 0, [name])
+
+    write(path, fill, ours=[("t", 2)])
+    book = openpyxl.load_workbook(path)
+    copy = book.copy_worksheet(book["t"])
+    copy.title = "mine"
+    copy["A2"] = "not it"
+    book.move_sheet("mine", -3)
+    book.move_sheet("t", 2)
+    book.save(path)
+    assert book.sheetnames == ["mine", "t (2)", "Summary", "t"]
+    tables = read(path)
+    assert {name: table["a"].to_list() for name, table in tables.items()} == {"t": ["t", "t (2)"], "mine": ["not it"]}
+    book["mine"].title = "t (3)"
+    del book["t (2)"]
+    book.save(path)
+    with pytest.raises(RefusedError, match=r"sheet 't \(2\)' of its table t is missing"):
+        read(path)

@@ -156,7 +156,7 @@ class Registry:
     def table_reader(self, head: bytes) -> "LoadedPlugin[TableReader] | None":
         """The first format, by name, that reads files which begin so; None where there is none.
 
-        Formats are imported for this. One that cannot be used is left out, and logged.
+        Formats are imported for this. One that cannot be used, or raises when it is asked, is left out, and logged.
 
         Args:
             head: The beginning of the file, up to 64 KiB.
@@ -171,7 +171,15 @@ class Registry:
             except TailraceError as error:
                 _log.warning("The format %r is not asked whether it reads a file. %s", name, error.message)
                 continue
-            if isinstance(plugin.object, TableReader) and plugin.object.recognises(head):
+            try:
+                recognised = isinstance(plugin.object, TableReader) and bool(plugin.object.recognises(head))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - not even SystemExit in a format may end the import
+                _log.warning("The format %r raised %s when asked for a file.", name, type(error).__name__)
+                _log.debug("Traceback of the format %r", name, exc_info=True)
+                continue
+            if recognised:
                 return cast("LoadedPlugin[TableReader]", plugin)
         return None
 

@@ -20,6 +20,7 @@ DEFAULT_DIALECT: Final = "url"
 """What a file becomes whose name says nothing: of the lists, the one that loses least."""
 
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
+_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xls"})
 _BY_SUFFIX: Final = {".json": "json", ".csv": "csv", ".yaml": "clash", ".yml": "clash", ".conf": "proxychains"}
 
 
@@ -161,6 +162,9 @@ def convert_file(
     if target.suffix.lower() == ".gz":
         message = f"{target.name} would not be compressed."
         raise RequestError(message, hint="Leave .gz out of the name, and compress the file afterwards: gzip")
+    if target.suffix.lower() in _WORKBOOKS:
+        message = f"{target.name} would be no workbook: lists are written as text."
+        raise RequestError(message, hint="Call it .csv, .txt or .json; spreadsheets open .csv files.")
     wanted = dialect or dialect_of_name(target.name)
     context.phase("writing", total_rows=file.frame.height)
     rendered = source.render_pool(RenderPoolCall(file.frame, wanted, template))

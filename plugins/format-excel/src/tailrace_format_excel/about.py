@@ -21,6 +21,7 @@ _INK, _PALE = "#1F4E79", "#DCE6F1"
 _CHART_COLUMN = 3
 _CHART_SIZE = {"width": 760, "height": 320}
 _MOST_BARS, _LABELS = 60, 12
+_DIGITS = 12
 
 
 @attrs.frozen
@@ -107,8 +108,10 @@ class _Page:
         if isinstance(value, datetime):
             self._sheet.write_datetime(self.row, column, value.replace(tzinfo=None), self._moment)
         elif isinstance(value, int | float):
-            whole = float(value).is_integer()
-            self._sheet.write_number(self.row, column, value, self._whole if whole else self._number)
+            # xlsxwriter writes 16 digits, and rounds the largest doubles up to infinity.
+            rounded = value if isinstance(value, int) else float(f"{value:.{_DIGITS}g}")
+            whole = float(rounded).is_integer()
+            self._sheet.write_number(self.row, column, rounded, self._whole if whole else self._number)
         else:
             self._put(column, str(value), self._text)
 

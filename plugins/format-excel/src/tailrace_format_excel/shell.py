@@ -35,7 +35,8 @@ _SHEETS = "xl/worksheets/"
 _FIRST = ("_rels/.rels", "docProps/core.xml")
 """Parts of which nothing depends on the rows; file type detectors look at what comes first."""
 _CORE = "docProps/core.xml"
-_LONGEST_PROPERTY = 255
+_LONGEST_PROPERTY, _ZONED_TOGETHER = 255, 40
+"""Characters that a property holds, and numbers of columns of which none has more than five digits."""
 _READABLE_WIDTH = 220
 """Characters beside each other that can still be read on a page in landscape."""
 _ROWS = re.compile(rb"<sheetData>.*</sheetData>|<sheetData/>", re.DOTALL)
@@ -293,10 +294,11 @@ def _set_properties(workbook: xlsxwriter.Workbook, tables: Sequence[SheetsOf], p
     )
     workbook.set_custom_property("Tailrace", LAYOUT_VERSION, "text")
     for number, one in enumerate(tables, start=1):
-        zoned = ",".join(str(index) for index, column in enumerate(one.table.columns) if column.zone)
+        zoned = [str(index) for index, column in enumerate(one.table.columns) if column.zone]
         workbook.set_custom_property(f"Table {number}", printable(one.table.name)[:_LONGEST_PROPERTY], "text")
         workbook.set_custom_property(f"Table {number} sheets", len(one.sheets), "number")
-        if zoned:
-            workbook.set_custom_property(f"Table {number} zoned", zoned[:_LONGEST_PROPERTY], "text")
+        for part in range(0, len(zoned), _ZONED_TOGETHER):
+            name = f"Table {number} zoned" + (f" {part // _ZONED_TOGETHER + 1}" if part else "")
+            workbook.set_custom_property(name, ",".join(zoned[part : part + _ZONED_TOGETHER]), "text")
         for place, sheet in enumerate(one.sheets, start=1):
             workbook.set_custom_property(f"Table {number} sheet {place}", sheet.name, "text")

@@ -6,11 +6,12 @@ its first ``_`` escaped: ``_x005F_x0041_``. What readers make of it was tried:
 
 - Excel, calamine and LibreOffice read the escape of an escape; openpyxl does so in shared strings only, which is why no
   such text is ever written into its cell, and there it drops every ``x005F_``, also where the data has it.
-- openpyxl does not read the escapes of control characters, LibreOffice reads some of them as nothing, calamine does not
-  read those of U+FFFE and U+FFFF.
+- LibreOffice takes escapes of one to three digits too, which the specification does not have: ``_x5_`` needs an
+  escape as ``_x0005_`` does.
+- openpyxl does not read the escapes of control characters, calamine does not read those of U+FFFE and U+FFFF.
 
-So the first are written, and the others refused unless asked for. A carriage return is written as the character
-reference ``&#13;``, which all read (as it is, XML would make a line feed of it).
+So what looks like an escape is written, and the others are refused unless asked for. A carriage return is written as
+the character reference ``&#13;``, which all read (as it is, XML would make a line feed of it).
 """
 
 import re
@@ -24,9 +25,9 @@ TOO_LONG = f"has more than the {MAX_TEXT:,} characters that a cell holds"
 UNREADABLE = "has control characters, or '_x005F_', which not every program reads back as they are"
 
 _NOT_XML = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
-_LOOKS_ESCAPED = r"_x[0-9A-Fa-f]{4}_"
+_LOOKS_ESCAPED = r"_x[0-9A-Fa-f]{1,4}_"
 _TAKEN_AWAY = "x005F_"
-_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{1,4}_)")
 _NOT_XML_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 

@@ -2,21 +2,20 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import fastexcel
 import polars as pl
 
-from tailrace_format_excel.reading.archive import Directory, Member, decompressed, read_directory
+from tailrace_format_excel.naming import MANIFEST, SUMMARY
 from tailrace_format_excel.reading.clean_copy import clean_copy
+from tailrace_format_excel.reading.directory import Directory, Member, decompressed, read_directory
+from tailrace_format_excel.reading.pieces import ROWS, TABLE
 from tailrace_format_excel.reading.refusals import DAMAGED, UnsafeWorkbookError
 from tailrace_format_excel.reading.sheets import Extent, look_through
 from tailrace_format_excel.reading.values import texts, zone_of
-from tailrace_format_excel.reading.workbook import Sheet, TimeKind, Workbook, check_text, read_workbook
-
-TABLE, ROWS = b"T", b"F"
-"""What a piece is: a table begins, as JSON; some of its rows, as an Arrow stream."""
+from tailrace_format_excel.reading.workbook import Sheet, Table, TimeKind, Workbook, check_text, read_workbook
 
 _ROWS_AT_ONCE = 20_000
 
@@ -29,7 +28,7 @@ def read(blocks: Iterable[bytes], argument: Mapping[str, Any]) -> Iterator[bytes
         argument: ``path`` of it, for messages.
 
     Yields:
-        Pieces: :data:`TABLE` and :data:`ROWS`.
+        Pieces, as :mod:`~tailrace_format_excel.reading.pieces` has them.
 
     Raises:
         RefusedError: It is not read.
@@ -45,17 +44,16 @@ def read(blocks: Iterable[bytes], argument: Mapping[str, Any]) -> Iterator[bytes
 def _tables(file: IO[bytes], directory: Directory) -> Iterator[bytes]:
     workbook = read_workbook(file, directory)
     wanted = _wanted(workbook)
-    extents = _check(file, [sheet.part for _table, sheet in wanted], workbook.strings)
-    reader = _Reader(file, workbook, [sheet.part for _table, sheet in wanted])
-    begun: str | None = None
+    sheets = [sheet.part for _table, sheet in wanted]
+    extents = _check(file, sheets, workbook.strings)
+    reader = _Reader(file, workbook, sheets)
+    begun: Table | None = None
     for number, (table, _sheet) in enumerate(wanted):
-        if not extents[number].cells:
-            continue
-        frame = reader.frame(number, extents[number])
+        frame = reader.frame(number, extents[number], table)
         if frame is None:
             continue
-        if table != begun:
-            yield TABLE + json.dumps(table).encode()
+        if table is not begun:
+            yield TABLE + json.dumps(table.name).encode()
             begun = table
         for some in frame.iter_slices(_ROWS_AT_ONCE) if frame.height else [frame]:
             piece = io.BytesIO(ROWS)
@@ -64,12 +62,28 @@ def _tables(file: IO[bytes], directory: Directory) -> Iterator[bytes]:
             yield piece.getvalue()
 
 
-def _wanted(workbook: Workbook) -> list[tuple[str, Sheet]]:
+def _wanted(workbook: Workbook) -> list[tuple[Table, Sheet]]:
     """The sheets to read, each with the table that it belongs to."""
-    if workbook.tables is None:
-        return [(sheet.name, sheet) for sheet in workbook.sheets if sheet.is_visible]
-    names = [name for name, count in workbook.tables.items() for _ in range(count)]
-    return list(zip(names, workbook.sheets, strict=False))
+    by_name = {sheet.name: sheet for sheet in workbook.sheets}
+    visible = [sheet for sheet in workbook.sheets if sheet.is_visible]
+    # A hidden sheet may be called as it likes, unless sheets are looked for by name.
+    named = visible if workbook.tables is None else workbook.sheets
+    if len({sheet.name for sheet in named}) < len(named):
+        raise UnsafeWorkbookError("two of its sheets have one name", DAMAGED)
+    tables = workbook.tables or ()
+    ours = [(table, by_name[name]) for table in tables for name in table.sheets]
+    known = {sheet.name for _table, sheet in ours}
+    if workbook.tables is not None:
+        known |= {SUMMARY, MANIFEST}
+    taken = {table.name for table in tables}
+    # What somebody has added to a workbook of ours is a table, too: nothing is passed over in silence.
+    theirs = [sheet for sheet in visible if sheet.name not in known]
+    return [*ours, *((_foreign(sheet, taken), sheet) for sheet in theirs)]
+
+
+def _foreign(sheet: Sheet, taken: Collection[str]) -> Table:
+    name = f"{sheet.name} (sheet)" if sheet.name in taken else sheet.name
+    return Table(name, (sheet.name,), is_ours=False)
 
 
 def _check(file: IO[bytes], sheets: Sequence[Member], strings: Member | None) -> list[Extent]:
@@ -93,8 +107,11 @@ class _Reader:
             for kind in kinds
         }
 
-    def frame(self, number: int, extent: Extent) -> pl.DataFrame | None:
-        """The rows of a sheet, all texts, under the names in its header; None where there is nothing in it."""
+    def frame(self, number: int, extent: Extent, table: Table) -> pl.DataFrame | None:
+        """The rows of a sheet, all texts, under the names in its header; None where there is nothing in it.
+
+        Rows of nothing stand for those above the header, so that a row has the place that it has in the sheet.
+        """
         numbers = _load(self._plain, number, "float")
         times = {kind: _load(reader, number, "string") for kind, reader in self._times.items()}
         # Where some cells are shown as times, the others are shown as ever: one time less to read it all.
@@ -103,10 +120,9 @@ class _Reader:
         if first is None:
             return None
         headers = [shown[name][first] for name in shown.columns]
-        is_ours = self._workbook.tables is not None
         columns: dict[str, pl.Series] = {}
-        for name, header in zip(shown.columns, headers, strict=True):
-            called, zone = zone_of(header) if is_ours and header else (header, None)
+        for index, (name, header) in enumerate(zip(shown.columns, headers, strict=True)):
+            called, zone = zone_of(header) if index in table.zoned and header else (header, None)
             column = texts(
                 numbers[name][first + 1 :],
                 shown[name][first + 1 :],
@@ -117,7 +133,9 @@ class _Reader:
             if called or column.null_count() < len(column):
                 columns[_unused(called or name, columns)] = column
         frame = pl.DataFrame(columns)
-        return _with_end(frame, extent.rows - first - 1) if is_ours else _without_end(frame)
+        if table.is_ours:
+            return _with_end(frame, extent.rows - first - 1)
+        return pl.concat([frame.clear(first), _without_end(frame)])
 
 
 def _opened(content: bytes) -> fastexcel.ExcelReader:

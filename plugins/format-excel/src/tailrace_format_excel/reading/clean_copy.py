@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import IO
 
-from tailrace_format_excel.reading.archive import BLOCK, Member
+from tailrace_format_excel.reading.directory import BLOCK, Member
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")

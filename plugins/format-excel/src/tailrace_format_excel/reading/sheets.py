@@ -21,15 +21,26 @@ MOST_PLACES = 64_000_000
 
 _LONGEST_TAG = 64 << 10
 _NAME_ENDS = (b" ", b">", b"/")
-_PLACES = (b"r=", b"r =")
-_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
-_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
-_ROW_BEGINS = re.compile(rb"[<:]row")
+_SPACES = (b"\n", b"\t", b"\r")
+_ODD = tuple(b"<" + name + space for name in (b"c", b"row") for space in _SPACES)
+_PREFIXED = re.compile(rb":(?:c|row)[\s/>]")
+_ROW = re.compile(rb"<row[ />]")
+_EQUALS = (b"r=", b" =", b"\n=", b"\t=", b"\r=")
+_ADDRESSED = re.compile(rb"""[\s"']r\s*=""")
 _QUICK = re.compile(rb'<c r="([A-Z]+)')
 _QUICK_NUMBER = re.compile(rb'<c r="[A-Z]+([0-9]+)"')
 _QUICK_ROW = re.compile(rb'<row r="([0-9]+)"')
-_THOROUGH = re.compile(rb"""<(?:\w+:)?c(?=\s)[^<>]*?\sr\s*=\s*["']\s*([A-Za-z]+)([0-9]+)""")
-_THOROUGH_ROW = re.compile(rb"""<(?:\w+:)?row(?=\s)[^<>]*?\sr\s*=\s*["']\s*([0-9]+)""")
+_BROKEN_TAG = re.compile(rb"""<[^<>"']*+(?:"[^"<>]*+"[^<>"']*+|'[^'<>]*+'[^<>"']*+)*+(?!>)""")
+"""A tag with another one, or what looks like its end, in the value of an attribute."""
+_LAST_TAG = b"</sheetData>"
+_START = re.compile(rb"""<[^\s<>]*["']|<(?![/?!])(?:[^\s<>:]*:)?(?:c|row)(?=[\s/>])""")
+"""Whatever begins a cell or a row for a reader that does not look at names closely."""
+_TAG = re.compile(
+    rb"""<(?P<end>/?)(?:[\w.\-\x80-\xff]+:)?(?P<name>c|row)"""
+    rb"""(?P<attributes>(?:\s+[^\s=<>"'/]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'))*+)\s*/?>"""
+)
+_ATTRIBUTE = re.compile(rb"""\s([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_CELL_ADDRESS = re.compile(rb"([A-Za-z]+)([0-9]+)")
 _MOST_DIGITS = 9
 
 
@@ -57,16 +68,13 @@ def look_through(blocks: Iterable[bytes]) -> Extent:
     Raises:
         UnsafeWorkbookError: It is not built as a sheet is, or would take much more memory than there is in it.
     """
-    cells = rows = last_row = last_column = 0
+    walk = _Walk()
     for number, block in enumerate(_between_tags(blocks)):
         check_text(block, is_first=not number)
         if b"<!" in block:
             raise UnsafeWorkbookError("a sheet has comments or sections that no program writes")
-        found = _extent(block)
-        cells += found.cells
-        rows += _count(block, b"row", _ROW)
-        last_row = max(last_row, rows, found.rows)
-        last_column = max(last_column, found.columns)
+        walk.over(block)
+    cells, last_row, last_column = walk.cells, walk.last_row, walk.last_column
     places = last_row * last_column
     if last_row > MAX_ROWS or last_column > MAX_COLUMNS:
         raise UnsafeWorkbookError("a sheet has cells where Excel has none")
@@ -78,31 +86,110 @@ def look_through(blocks: Iterable[bytes]) -> Extent:
     return Extent(cells, last_row, last_column)
 
 
-def _extent(block: bytes) -> Extent:
-    """How many cells there are in a piece of a sheet, and the last row and column that cells and rows in it name."""
-    cells = _count(block, b"c", _CELL)
-    if not any(name in block for name in _PLACES):
-        # Without addresses they stand side by side.
-        widest = max(row.count(b"<c") + row.count(b":c") for row in _ROW_BEGINS.split(block))
-        return Extent(cells, 0, min(widest, cells))
-    # As Excel and most others write them. Twice is quicker than pairs.
-    letters, numbers = _QUICK.findall(block), _QUICK_NUMBER.findall(block)
-    if not len(letters) == len(numbers) == cells:
-        pairs = _THOROUGH.findall(block)
-        letters, numbers = [one for one, _ in pairs], [one for _, one in pairs]
-    rows = _QUICK_ROW.findall(block)
-    if len(rows) < _count(block, b"row", _ROW):
-        rows = _THOROUGH_ROW.findall(block)
-    last_row = max(map(_row, {*numbers, *rows}), default=0)
-    return Extent(cells, last_row, max(map(_column, set(letters)), default=0))
+class _Walk:
+    """Goes from cell to cell as a reader does: one without an address follows the one before it.
+
+    Pieces of a sheet as Excel, we and most others write them are counted quickly; all others tag by tag.
+    """
+
+    def __init__(self) -> None:
+        self.cells = self.last_row = self.last_column = 0
+        self._row = self._column = 0
+        self._begun = self._ended = 0
+        self._is_over = False
+
+    def over(self, block: bytes) -> None:
+        """Take a piece of a sheet into account, in which no tag is cut in two."""
+        if not self._is_over:
+            # Behind the cells, where readers stop, some programs do write ">" in prompts.
+            cut = block.find(_LAST_TAG) + len(_LAST_TAG)
+            self._is_over = cut >= len(_LAST_TAG)
+            if _BROKEN_TAG.search(block[:cut] if self._is_over else block):
+                raise UnsafeWorkbookError("a sheet has tags that are not written as any program does")
+        is_odd = any(begin in block for begin in _ODD) or (
+            (b":c" in block or b":row" in block) and _PREFIXED.search(block) is not None
+        )
+        if is_odd or not (self._side_by_side(block) or self._addressed(block)):
+            self._tag_by_tag(block)
+        else:
+            self._ended += sum(block.count(b"</row" + end) for end in (b">", b" ", *_SPACES))
+        if self._ended > self._begun:
+            # For some readers each end is one row more.
+            raise UnsafeWorkbookError("a sheet has rows that end twice")
+
+    def _side_by_side(self, block: bytes) -> bool:
+        """Whether there are no addresses in a piece; then it is taken into account."""
+        if any(equals in block for equals in _EQUALS) and _ADDRESSED.search(block):
+            return False
+        self.cells += _cells(block)
+        first, *rows = _ROW.split(block)
+        self._go(self._row, self._column + _cells(first))
+        if rows:
+            self._begun += len(rows)
+            for row in rows:
+                # What only begins like a cell is told apart where it matters.
+                if row.count(b"<c") > self.last_column:
+                    self.last_column = max(self.last_column, _cells(row))
+            self._go(self._row + len(rows), _cells(rows[-1]))
+        return True
+
+    def _addressed(self, block: bytes) -> bool:
+        """Whether all in a piece have addresses in front; then it is taken into account."""
+        # Twice is quicker than pairs.
+        letters, numbers, rows = _QUICK.findall(block), _QUICK_NUMBER.findall(block), _QUICK_ROW.findall(block)
+        cells, begun = _cells(block), len(_ROW.findall(block))
+        if not (len(letters) == len(numbers) == cells and len(rows) == begun):
+            return False
+        self.cells += cells
+        self._begun += begun
+        self.last_row = max(self.last_row, max(map(_number, {*numbers, *rows}), default=0))
+        self.last_column = max(self.last_column, max(map(_column, set(letters)), default=0))
+        if rows:
+            self._row = _number(rows[-1])
+        if rows and block.rfind(b'<row r="') > block.rfind(b'<c r="'):
+            self._column = 0
+        elif letters:
+            self._column = _column(letters[-1])
+        return True
+
+    def _tag_by_tag(self, block: bytes) -> None:
+        found = 0
+        for tag in _TAG.finditer(block):
+            if tag["end"]:
+                self._ended += tag["name"] == b"row"
+                continue
+            found += 1
+            address = _address(tag["attributes"])
+            if tag["name"] == b"row":
+                self._begun += 1
+                self._go(self._row + 1 if address is None else _number(address), 0)
+                continue
+            self.cells += 1
+            if address is None:
+                self._go(self._row, self._column + 1)
+                continue
+            parted = _CELL_ADDRESS.fullmatch(address)
+            if parted is None:
+                raise UnsafeWorkbookError("a sheet has cells where Excel has none")
+            self.last_row = max(self.last_row, _number(parted[2]))
+            self._go(self._row, _column(parted[1]))
+        if found != len(_START.findall(block)):
+            raise UnsafeWorkbookError("a sheet has cells or rows that are not written as any program does")
+
+    def _go(self, row: int, column: int) -> None:
+        self._row, self._column = row, column
+        self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
 
 
-def _count(block: bytes, name: bytes, thorough: re.Pattern[bytes]) -> int:
-    """How many elements of a name begin here."""
-    if b":" + name in block:
-        # Perhaps one with a prefix, perhaps a text.
-        return len(thorough.findall(block))
-    return sum(block.count(b"<" + name + end) for end in _NAME_ENDS)
+def _cells(block: bytes) -> int:
+    """How many cells begin here, written as they mostly are."""
+    return sum(block.count(b"<c" + end) for end in _NAME_ENDS)
+
+
+def _address(attributes: bytes) -> bytes | None:
+    """The first attribute ``r``."""
+    found = (double or single for name, double, single in _ATTRIBUTE.findall(attributes) if name == b"r")
+    return next(found, None)
 
 
 def _column(letters: bytes) -> int:
@@ -114,8 +201,9 @@ def _column(letters: bytes) -> int:
     return value
 
 
-def _row(digits: bytes) -> int:
-    return int(digits) if len(digits) <= _MOST_DIGITS else MAX_ROWS + 1
+def _number(digits: bytes) -> int:
+    """The number of a row; one too many where it cannot be any."""
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else MAX_ROWS + 1
 
 
 def _between_tags(blocks: Iterable[bytes]) -> Iterable[bytes]:

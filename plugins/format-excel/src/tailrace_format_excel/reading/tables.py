@@ -11,7 +11,8 @@ from typing import IO
 import polars as pl
 
 from tailrace import Limits, ReadTablesCall, RefusedError, SourceError, run_apart
-from tailrace_format_excel.reading.archive import BLOCK, read_directory
+from tailrace_format_excel.reading.directory import BLOCK, read_directory
+from tailrace_format_excel.reading.pieces import TABLE
 from tailrace_format_excel.reading.refusals import DAMAGED, UnsafeWorkbookError
 
 LARGEST_FILE = 128 << 20
@@ -27,7 +28,6 @@ _MARK = b"PK\x03\x04"
 _LEAST = Limits()
 _PER_BYTE = 5
 """Bytes of memory that a byte of XML may take: a cell of 40 bytes takes about 130, and its text."""
-_TABLE = b"T"
 
 
 def recognises(head: bytes) -> bool:
@@ -50,7 +50,7 @@ def read_tables(call: ReadTablesCall) -> dict[str, pl.DataFrame]:
             reason = f"it has more than {LARGEST_FILE:,} bytes"
             raise UnsafeWorkbookError(reason, "Split it into several files.").to_error(str(call.path))
         try:
-            inside = read_directory(file).size
+            inside = read_directory(file, call.context.check).size
         except UnsafeWorkbookError as error:
             raise error.to_error(str(call.path)) from None
         pieces = run_apart(
@@ -101,10 +101,19 @@ def _blocks(file: IO[bytes], call: ReadTablesCall) -> Iterator[bytes]:
 
 
 def gathered(pieces: Iterator[bytes], path: Path) -> dict[str, pl.DataFrame]:
+    """The tables that pieces are of, by name.
+
+    Args:
+        pieces: What :func:`~tailrace_format_excel.reading.apart.read` yields.
+        path: The workbook, for messages.
+
+    Raises:
+        RefusedError: Two tables have one name, or the sheets of one do not fit together.
+    """
     tables: dict[str, list[pl.DataFrame]] = {}
     name = ""
     for piece in pieces:
-        if piece.startswith(_TABLE):
+        if piece.startswith(TABLE):
             name = str(json.loads(piece[1:]))
             if name in tables:
                 raise _damaged(path, "two of its tables have one name")

@@ -1,7 +1,7 @@
 """What a workbook says of itself: its sheets and where they are, which cells are times, and what of it is ours."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from posixpath import normpath
 from typing import IO, Final, Literal
 from xml.etree import ElementTree as ET
@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from tailrace_format_excel.limits import MAX_SHEETS
-from tailrace_format_excel.reading.archive import Directory, Member, decompressed
+from tailrace_format_excel.reading.directory import Directory, Member, decompressed
 from tailrace_format_excel.reading.refusals import DAMAGED, UnsafeWorkbookError
 
 TimeKind = Literal["datetime", "date", "time", "duration"]
@@ -18,6 +18,8 @@ NEWEST_LAYOUT = 1
 """The newest version of our own layout that is read."""
 
 _LARGEST_PART = 8 << 20
+_MOST_SHEETS = MAX_SHEETS + 2
+"""Those of tables, and the two of ours about them."""
 _ROOT: Final = "_rels/.rels"
 _DECLARED = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]*\bencoding\s*=\s*["']([^"']*)""")
@@ -31,6 +33,7 @@ _BUILT_IN: Mapping[int, TimeKind] = {
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _MOST_STYLES = 65_536
+_INDICES = re.compile(r"(?:[0-9]{1,5},)*(?:[0-9]{1,5})?")
 
 
 @attrs.frozen
@@ -49,6 +52,23 @@ class Sheet:
 
 
 @attrs.frozen
+class Table:
+    """A table.
+
+    Args:
+        name: Its name.
+        sheets: Names of its sheets.
+        zoned: Indices of the columns whose header carries a zone: ``"created_at (UTC)"``.
+        is_ours: Whether it is an export of ours, or a sheet that somebody else has made.
+    """
+
+    name: str
+    sheets: tuple[str, ...]
+    zoned: frozenset[int] = frozenset()
+    is_ours: bool = True
+
+
+@attrs.frozen
 class Workbook:
     """A workbook.
 
@@ -57,14 +77,14 @@ class Workbook:
         strings: The member with the texts that cells share.
         styles: For each style what a number in a cell of it is; None where it is but a number.
         since_1904: Whether days are counted from 1904-01-01.
-        tables: For a workbook of ours, each table by name with its number of sheets, which come first; None for others.
+        tables: For a workbook of ours, its tables, whose sheets come first; None for others.
     """
 
     sheets: tuple[Sheet, ...]
     strings: Member | None
     styles: tuple[TimeKind | None, ...]
     since_1904: bool
-    tables: Mapping[str, int] | None
+    tables: tuple[Table, ...] | None
 
 
 def read_workbook(file: IO[bytes], directory: Directory) -> Workbook:
@@ -85,7 +105,7 @@ def read_workbook(file: IO[bytes], directory: Directory) -> Workbook:
         strings=parts.get(found.get("sharedStrings")),
         styles=_styles(parts.tree(part)) if (part := parts.get(found.get("styles"))) else (),
         since_1904=any(_flag(one.get("date1904")) for one in _all(root, "workbookPr")),
-        tables=_tables(parts.tree(part), len(sheets)) if (part := parts.get(properties)) else None,
+        tables=_tables(parts.tree(part), {sheet.name for sheet in sheets}) if (part := parts.get(properties)) else None,
     )
 
 
@@ -149,8 +169,8 @@ class _Parts:
 
 def _sheets(root: ET.Element, related: Mapping[str, tuple[str, str]], parts: _Parts) -> Iterator[Sheet]:
     named = list(_all(root, "sheet"))
-    if len(named) > MAX_SHEETS:
-        raise UnsafeWorkbookError(f"it has more than {MAX_SHEETS:,} sheets", "Split it into several files.")
+    if len(named) > _MOST_SHEETS:
+        raise UnsafeWorkbookError(f"it has more than {_MOST_SHEETS:,} sheets", "Split it into several files.")
     seen: set[str] = set()
     for one in named:
         reference = next((value for key, value in one.attrib.items() if _local(key) == "id"), "")
@@ -197,9 +217,10 @@ def time_kind(number: str | None, code: str | None) -> TimeKind | None:
     return "date" if has_day or "m" in plain else None
 
 
-def _tables(root: ET.Element, sheets: int) -> dict[str, int] | None:
-    """The tables that a workbook of ours has."""
-    said = {one.get("name", ""): "".join(one.itertext()).strip() for one in root}
+def _tables(root: ET.Element, sheets: Collection[str]) -> tuple[Table, ...] | None:
+    """The tables that a workbook of ours has, with their sheets by name: they may have been moved."""
+    # The value is the only child. What stands around it is not of it, and the spaces in it are.
+    said = {one.get("name", ""): "".join(next(iter(one), one).itertext()) for one in root}
     layout = said.get("Tailrace")
     if layout is None:
         return None
@@ -209,17 +230,31 @@ def _tables(root: ET.Element, sheets: int) -> dict[str, int] | None:
         raise UnsafeWorkbookError(
             f"its layout is version {layout}, and this Tailrace reads up to {NEWEST_LAYOUT}", "Update Tailrace."
         )
-    tables: dict[str, int] = {}
+    tables: dict[str, Table] = {}
     number = 1
     while (name := said.get(f"Table {number}")) is not None:
-        count = said.get(f"Table {number} sheets", "")
-        if name in tables or not re.fullmatch(r"[0-9]{1,4}", count):
+        count, zoned = said.get(f"Table {number} sheets", ""), _zoned(said, number)
+        if name in tables or not re.fullmatch(r"[0-9]{1,4}", count) or not _INDICES.fullmatch(zoned):
             raise UnsafeWorkbookError("what it says of its tables cannot be", DAMAGED)
-        tables[name] = int(count)
+        names = [said.get(f"Table {number} sheet {place}") for place in range(1, int(count) + 1)]
+        for place, sheet in enumerate(names, start=1):
+            if sheet not in sheets:
+                which = f"{sheet!r}" if sheet else f"number {place}"
+                raise UnsafeWorkbookError(
+                    f"sheet {which} of its table {name} is missing", "Take the file as it was exported."
+                )
+        zones = frozenset(int(index) for index in zoned.split(",") if index)
+        tables[name] = Table(name, tuple(sheet for sheet in names if sheet is not None), zones)
         number += 1
-    if sum(tables.values()) > sheets:
-        raise UnsafeWorkbookError("sheets of it are missing", "Take the file as it was exported.")
-    return tables
+    return tuple(tables.values())
+
+
+def _zoned(said: Mapping[str, str], number: int) -> str:
+    """Columns with a zone of a table, from all of the properties that it takes to say them."""
+    parts = [said.get(f"Table {number} zoned", "")]
+    while (more := said.get(f"Table {number} zoned {len(parts) + 1}")) is not None:
+        parts.append(more)
+    return ",".join(parts)
 
 
 def _all(root: ET.Element, name: str) -> Iterator[ET.Element]:

@@ -33,7 +33,8 @@ class Spelling:
         nulls: Text that stands for null.
         guard: Whether texts have an apostrophe in front where a spreadsheet could run them: profile ``excel``.
         names: Names of the columns where the file has no header.
-        unit: What places are told in: ``"line"``; or ``"row"``, for the rows of a sheet, of which some are empty.
+        unit: What places are told in: ``"line"``; or ``"row"``, for the rows of a sheet, of which some are empty. Those
+            above the header are empty records behind it, so that it has no number of its own.
     """
 
     delimiter: str = ""
@@ -90,15 +91,18 @@ def _pieces(
     summary: Summary,
 ) -> Iterator[bytes]:
     header = _Record(1, "") if spelling.names else next(records, None)
+    where = "line 1" if spelling.unit == "line" else "header"
     if header is None:
-        summary.problems.tell(f"{spelling.unit} 1", "there is no header")
+        summary.problems.tell(where, "there is no header")
         return
     delimiter = spelling.delimiter or max(DELIMITERS, key=header.text.count)
     fields = _Fields(delimiter)
     names = list(spelling.names or fields.texts(fields.of(header) or [], spelling))
     is_ours = bool(argument.get("is_ours")) or (set(names) <= TYPES.keys() and set(names) != {"url"})
     wanted = names if is_ours else [foreign.NAMES.get(foreign.normal(name), "") for name in names]
-    if not _header_is_good(names, wanted, f"{spelling.unit} {header.line}", summary, is_ours=is_ours):
+    if spelling.unit == "line":
+        where = f"line {header.line}"
+    if not _header_is_good(names, wanted, where, summary, is_ours=is_ours):
         return
     if not is_ours:
         for name, field in zip(names, wanted, strict=True):

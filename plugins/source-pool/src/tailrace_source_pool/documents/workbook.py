@@ -63,7 +63,10 @@ def pool_table(call: ReadPoolCall, head: bytes) -> PoolTable | None:
 
 
 def as_csv(frame: pl.DataFrame) -> Iterator[bytes]:
-    """A table as CSV: null is nothing, an empty text ``""``; a record for each row, also where nothing is in it."""
+    """A table as CSV: null is nothing, an empty text ``""``; a record for each row, also where nothing is in it.
+
+    What reads the table has rows of nothing for those above its header, so that the number of a record is its row's.
+    """
     yield frame.clear().write_csv().encode()
     for some in frame.iter_slices(_ROWS_AT_ONCE):
         yield some.write_csv(include_header=False).encode()

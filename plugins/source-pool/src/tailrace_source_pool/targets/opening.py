@@ -16,6 +16,7 @@ DATABASE, FILE_STORAGE = Shape.DATABASE.value, Shape.FILE_STORAGE.value
 ENCRYPTED = f"{FILE_STORAGE}-encrypted"
 """What ``dialect`` may be beside the dialects of files."""
 
+_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls"})
 _BY_SUFFIX = {
     ".db": DATABASE,
     ".sqlite": DATABASE,
@@ -73,6 +74,8 @@ def _wanted(path: Path, call: OpenPoolCall) -> str:
     """What a file that is not there yet shall be."""
     if path.suffix.lower() == ".gz":
         raise RequestError(f"{path.name} would not be compressed.", hint="Leave .gz out of the name.")
+    if path.suffix.lower() in _WORKBOOKS:
+        raise RequestError(f"{path.name} would be no workbook.", hint="Lists are written as .csv, .txt or .json.")
     if call.dialect:
         return call.dialect
     by_name = _BY_SUFFIX.get(path.suffix.lower())

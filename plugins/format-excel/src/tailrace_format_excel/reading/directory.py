@@ -7,7 +7,7 @@ to more than it claims ends reading.
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
 import attrs
@@ -23,10 +23,19 @@ MOST_SHRUNK = 60
 """What is larger than the former, decompressed, must not have shrunk more than this."""
 
 _LARGEST_DIRECTORY = 4 << 20
-_END = b"PK\x05\x06"
-_END_SIZE = 22
+_END = struct.Struct("<4s4H2IH")
+_END_MARK = b"PK\x05\x06"
 _LONGEST_COMMENT = 0xFFFF
-_ENTRY = b"PK\x01\x02"
+_LOCATOR = struct.Struct("<4sIQI")
+_LOCATOR_MARK = b"PK\x06\x07"
+_END_64 = struct.Struct("<4sQ2H2I4Q")
+_END_64_MARK = b"PK\x06\x06"
+_UNKNOWN = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+"""What stands in the plain record for what is too large for it, in the order of :class:`_Records`."""
+_ENTRY = struct.Struct("<4s24x3H12x")
+_ENTRY_MARK = b"PK\x01\x02"
+_LONGEST_EXTRA = 512
+_CHECKED_EVERY = 256
 _LOCAL = struct.Struct("<4s5H3I2H")
 _LOCAL_MARK = b"PK\x03\x04"
 _LONGEST_NAME = 255
@@ -72,24 +81,52 @@ class Directory:
         return self.members.get(name.lower())
 
 
-def read_directory(file: IO[bytes]) -> Directory:
+@attrs.frozen
+class _Records:
+    """What a record at the end says: the numbers of two disks, of members, of all members, bytes, and where it is."""
+
+    disk: int
+    first: int
+    here: int
+    count: int
+    size: int
+    offset: int
+
+
+@attrs.frozen
+class _Place:
+    """Where the directory is, how many bytes it has, and how many members."""
+
+    start: int
+    size: int
+    count: int
+
+
+def read_directory(file: IO[bytes], check: Callable[[], None] = lambda: None) -> Directory:
     """The directory of an archive.
 
     Args:
         file: The archive, seekable.
+        check: Called again and again meanwhile; what it raises ends reading.
 
     Raises:
         UnsafeWorkbookError: It is damaged, or is not built as a workbook is.
     """
     length = file.seek(0, 2)
-    _check_end(file, length)
+    place = _directory_in(file, length)
+    file.seek(place.start)
+    _check_entries(file.read(place.size), place.count, check)
     try:
         with zipfile.ZipFile(file) as archive:
             entries, end = archive.infolist(), archive.start_dir
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, struct.error, ValueError, OSError):
         raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED) from None
+    if end != place.start or len(entries) != place.count:
+        raise UnsafeWorkbookError("its end says two different things")
     members: dict[str, Member] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if not number % _CHECKED_EVERY:
+            check()
         _check_entry(entry)
         if entry.filename.lower() in members:
             raise UnsafeWorkbookError("it has two members of one name")
@@ -122,26 +159,81 @@ def decompressed(file: IO[bytes], member: Member) -> Iterator[bytes]:
         raise UnsafeWorkbookError("a member is damaged", DAMAGED)
 
 
-def _check_end(file: IO[bytes], length: int) -> None:
-    """Look at how long the directory claims to be, before anything reads it."""
-    file.seek(max(0, length - _END_SIZE - _LONGEST_COMMENT))
-    tail = file.read()
-    at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < _END_SIZE:
+def _directory_in(file: IO[bytes], length: int) -> _Place:
+    """Where the directory is, by the records at the end: nothing that they say of it is believed before it is seen.
+
+    What is refused here is what ``zipfile`` would go and read in another way, or read without end.
+    """
+    tail_at = max(0, length - _END.size - _LONGEST_COMMENT)
+    file.seek(tail_at)
+    tail = file.read(length - tail_at)
+    at = tail.rfind(_END_MARK)
+    if at < 0 or len(tail) - at < _END.size:
         raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
-    _mark, disk, first, here, count, size, _offset, comment = struct.unpack_from("<4s4H2IH", tail, at)
-    if len(tail) - at != _END_SIZE + comment:
+    _mark, disk, first, here, count, size, offset, comment = _END.unpack_from(tail, at)
+    if len(tail) - at != _END.size + comment:
         raise UnsafeWorkbookError("something follows its end")
-    unknown = 0xFFFF
-    if count != unknown and (disk or first or here != count):
+    said = _Records(disk, first, here, count, size, offset)
+    end = tail_at + at
+    large = _zip64_before(file, end)
+    if large is not None:
+        end -= _LOCATOR.size + _END_64.size
+        pairs = zip(attrs.astuple(said), attrs.astuple(large), _UNKNOWN, strict=True)
+        if any(plain not in (real, unknown) for plain, real, unknown in pairs):
+            raise UnsafeWorkbookError("its end says two different things")
+    real = large or said
+    if real.disk or real.first or real.here != real.count:
         raise UnsafeWorkbookError("it is in several parts", DAMAGED)
-    # With Zip64 the real numbers stand elsewhere, and what is there in fact is what counts.
-    claimed = size if size != 0xFFFFFFFF else length  # noqa: PLR2004 - as APPNOTE has it
-    if (count != unknown and count > MOST_MEMBERS) or (size != 0xFFFFFFFF and size > _LARGEST_DIRECTORY):  # noqa: PLR2004
-        raise UnsafeWorkbookError(f"it has more than {MOST_MEMBERS:,} members")
-    file.seek(max(0, length - min(claimed, _LARGEST_DIRECTORY) - len(tail)))
-    if file.read().count(_ENTRY) > MOST_MEMBERS:
-        raise UnsafeWorkbookError(f"it has more than {MOST_MEMBERS:,} members")
+    if real.count > MOST_MEMBERS or real.size > _LARGEST_DIRECTORY:
+        raise UnsafeWorkbookError(f"it has more than {MOST_MEMBERS:,} members, or says too much of them")
+    if real.offset + real.size > end:
+        raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
+    if real.offset + real.size < end:
+        raise UnsafeWorkbookError("something stands before its beginning, or before its end")
+    return _Place(real.offset, real.size, real.count)
+
+
+def _zip64_before(file: IO[bytes], end: int) -> _Records | None:
+    """What the record for large archives says that the record at ``end`` is preceded by; None where there is none."""
+    at = end - _LOCATOR.size
+    if at < 0:
+        return None
+    file.seek(at)
+    mark, disk, place, disks = _LOCATOR.unpack(file.read(_LOCATOR.size))
+    if mark != _LOCATOR_MARK:
+        return None
+    at -= _END_64.size
+    # Programs look for the record where the locator says, or right before it: that has to be one place.
+    if disk or disks > 1 or at < 0 or place != at:
+        raise UnsafeWorkbookError("its end says two different things")
+    file.seek(at)
+    mark, rest, _by, _for, disk, first, here, count, size, offset = _END_64.unpack(file.read(_END_64.size))
+    if mark != _END_64_MARK or rest != _END_64.size - 12:
+        raise UnsafeWorkbookError("its end says two different things")
+    return _Records(disk, first, here, count, size, offset)
+
+
+def _check_entries(content: bytes, count: int, check: Callable[[], None]) -> None:
+    """Go through a directory from entry to entry, before anything makes objects of them."""
+    position = found = 0
+    while position < len(content):
+        if not found % _CHECKED_EVERY:
+            check()
+        found += 1
+        if found > MOST_MEMBERS:
+            raise UnsafeWorkbookError(f"it has more than {MOST_MEMBERS:,} members")
+        if len(content) - position < _ENTRY.size:
+            raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
+        mark, name, extra, comment = _ENTRY.unpack_from(content, position)
+        if mark != _ENTRY_MARK:
+            raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
+        if extra > _LONGEST_EXTRA:
+            raise UnsafeWorkbookError("it says more of a member than any program does")
+        position += _ENTRY.size + name + extra + comment
+    if position != len(content):
+        raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
+    if found != count:
+        raise UnsafeWorkbookError("it has another number of members than it claims")
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:

@@ -1,0 +1,1 @@
+"""A package, unlike most folders of tests, so that its modules can share readers and tables."""
