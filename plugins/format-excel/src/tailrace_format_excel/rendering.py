@@ -15,8 +15,8 @@ from tailrace_format_excel.rows import ROW_END, PreparedRows
 
 _FEW = 1_000
 """Rows for which a query costs more than it saves."""
-_WAITING = 6
-"""Batches that may be worked on or wait: the same everywhere, because where a sheet ends may depend on it."""
+_WAITING = 8
+"""Pieces that may be worked on or wait: the same everywhere, because where a sheet ends may depend on it."""
 
 T = TypeVar("T")
 

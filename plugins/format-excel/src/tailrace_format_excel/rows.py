@@ -8,7 +8,7 @@ which would double the size of a sheet. calamine, openpyxl, pandas and LibreOffi
 addresses are optional. For readers that cannot count, the option ``cell_references`` writes them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import polars as pl
@@ -27,6 +27,7 @@ _ROOM = 32 << 20
 """Bytes of shared strings from which on columns with many different texts keep theirs in their cells."""
 _VARIED, _MUCH = 0.05, 256 << 10
 """Share of texts in a batch that were not met before, or their bytes, by which a column has many different ones."""
+_RENDERED_TOGETHER = 10_000
 _SHOWN = 60
 """Characters of a name in a message."""
 _EMPTY = "/>"
@@ -50,6 +51,11 @@ class PreparedRows:
 
     inputs: pl.DataFrame = attrs.field(repr=False)
     parts: Sequence[Part] = attrs.field(repr=False)
+
+    def pieces(self) -> Iterator["PreparedRows"]:
+        """The rows in pieces of a size at which no thread is left without work at the end of a table."""
+        for start in range(0, self.inputs.height, _RENDERED_TOGETHER):
+            yield PreparedRows(self.inputs.slice(start, _RENDERED_TOGETHER), self.parts)
 
     def texts(self) -> pl.Series:
         """The XML of each row, without its end."""

@@ -111,7 +111,9 @@ class _SheetWriter:
                         self._end()
                         self._begin()
                     rows = batch.slice(at, self._book.options.rows_per_sheet - self._rows)
-                    work.submit(render, self._writer.prepare(rows, done, _numbers(self._book, self._rows, rows.height)))
+                    prepared = self._writer.prepare(rows, done, _numbers(self._book, self._rows, rows.height))
+                    for piece in prepared.pieces():
+                        work.submit(render, piece)
                     at += rows.height
                     done += rows.height
                     self._rows += rows.height
