@@ -12,6 +12,7 @@ import tailrace_format_excel
 from tailrace_format_excel import ExcelFormat, ExcelOptions
 from tailrace_format_excel.archive import Archive
 from tailrace_format_excel.content import _unescaped
+from tailrace_format_excel.parts import blocks_of
 from tailrace_sdk.fakes import FolderSink, MemorySource, memory_table
 
 from tailrace import (
@@ -167,6 +168,27 @@ def test_a_row_that_is_missing_is_not_counted(thorough: bool) -> None:  # noqa: 
 def test_a_workbook_says_which_sheets_are_whose(change: Callable[[bytes], bytes], reason: str) -> None:
     with pytest.raises(IntegrityError, match=reason):
         count(changed(WHOLE, "docProps/custom.xml", change))
+
+
+def test_an_archive_of_more_than_four_gigabytes_has_a_directory_that_says_so(tmp_path: Path) -> None:
+    path, far = tmp_path / "sparse.zip", 5 << 30
+    with path.open("w+b") as file:
+        # A hole, in place of five gigabytes of sheets.
+        file.seek(far)
+        archive = Archive(file, start=far)
+        archive.add("far", b"second")
+        archive.finish()
+        file.seek(far)
+        content = file.read()
+    with zipfile.ZipFile(path) as read:
+        assert read.read("far") == b"second"
+        assert read.getinfo("far").header_offset == far
+    assert [block.content for block in blocks_of(iter([content]), start=far)] == [b"second", b""]
+    for at in range(content.index(b"PK\x01\x02"), len(content) - 2):
+        with pytest.raises(IntegrityError):
+            list(blocks_of(iter([content[:at]]), start=far))
+    with pytest.raises(IntegrityError):
+        list(blocks_of(iter([content]), start=far + 1))
 
 
 def test_a_workbook_of_another_program_is_not_one_of_ours() -> None:

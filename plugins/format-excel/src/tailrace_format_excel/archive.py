@@ -64,12 +64,13 @@ class Archive:
 
     Args:
         output: Where to.
+        start: Bytes that stand before it.
     """
 
-    def __init__(self, output: ByteWriter) -> None:
+    def __init__(self, output: ByteWriter, *, start: int = 0) -> None:
         self._output = output
         self._waiting = bytearray()
-        self._offset = 0
+        self._offset = start
         self._parts: list[_Part] = []
         self._open: _Part | None = None
 

@@ -47,16 +47,17 @@ class Block:
     content: bytes = attrs.field(repr=False)
 
 
-def blocks_of(stored: Iterator[bytes]) -> Iterator[Block]:
+def blocks_of(stored: Iterator[bytes], *, start: int = 0) -> Iterator[Block]:
     """The parts of a workbook in their order, inflated in a thread of its own.
 
     Args:
         stored: The bytes of the file, in blocks that end anywhere; all are taken.
+        start: Bytes that stand before them.
 
     Raises:
         IntegrityError: It is not built as it was written, or damaged.
     """
-    found = _Parts(stored).blocks()
+    found = _Parts(stored, start).blocks()
     waiting: deque[Future[Block | None]] = deque()
     with ThreadPoolExecutor(1, "tailrace-excel-inflate") as pool:
         for _ in range(_AHEAD):
@@ -67,10 +68,10 @@ def blocks_of(stored: Iterator[bytes]) -> Iterator[Block]:
 
 
 class _Parts:
-    def __init__(self, stored: Iterator[bytes]) -> None:
+    def __init__(self, stored: Iterator[bytes], start: int) -> None:
         self._stored = stored
         self._buffer = b""
-        self._offset = 0
+        self._offset = start
         self._directory: list[tuple[bytes, int, int, int, int]] = []
 
     def blocks(self) -> Iterator[Block]:
@@ -136,8 +137,13 @@ class _Parts:
             signature = self._take(4)
         if entries != self._directory:
             raise damaged("Its directory does not say what is in it")
+        size = self._offset - 4 - start
         if signature == END_64_SIGNATURE:
-            self._take(END_64.size - 4 + LOCATOR_64.size)
+            at = self._offset - 4
+            end_64 = END_64.unpack(signature + self._take(END_64.size - 4))
+            locator = LOCATOR_64.unpack(self._take(LOCATOR_64.size))
+            if end_64[6:] != (len(entries), len(entries), size, start) or locator[2] != at:
+                raise damaged("It does not end as a workbook does")
             signature = self._take(4)
         if signature != END_SIGNATURE:
             raise damaged("It does not end as a workbook does")
