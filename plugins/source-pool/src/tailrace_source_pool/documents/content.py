@@ -33,6 +33,10 @@ _SEAL = b',\n"seal": '
 _FERNET = re.compile(rb"gAAAAA[A-Za-z0-9_-]{58,}={0,2}\s*\Z")
 _FOREIGN = (
     (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a zip archive"),
+    (
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old workbook (.xls), or one with a password: save it as .xlsx without a password",
+    ),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (rb"Rar!\x1a\x07", "a rar archive"),
     (rb"\xfd7zXZ\x00", "compressed with xz"),
