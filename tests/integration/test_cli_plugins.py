@@ -8,6 +8,7 @@ FIRST_PARTY = [
     ("source", "analytics"),
     ("source", "pool"),
     ("format", "csv"),
+    ("format", "excel"),
     ("format", "json"),
     ("sink", "disk"),
 ]
