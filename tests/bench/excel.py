@@ -9,7 +9,6 @@ it was made from. A writer keeps types whose times, numbers, flags, texts and ga
 they also come back with their values (times within a millisecond).
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 import workload
 from contenders import CONTENDERS
 from excel_contenders import ONCE, OURS, RUST, SLOW, SMALL_ONLY
-from run import MILLION, Verdict, median_of, show
+from run import Verdict, asked, median_of, show
 
 HERE = Path(__file__).parent
 WRITERS = [name for name in CONTENDERS if name.startswith("xlsx: ")]
@@ -178,15 +177,8 @@ def judge_small(parquet: Path, verdict: Verdict) -> None:
 
 def main() -> int:
     """Run all of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the rows, fewer rounds: for trying the benchmark"
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "tailrace-bench")
-    asked = parser.parse_args()
-    rows, rounds = (MILLION // 10, 2) if asked.quick else (MILLION, asked.rounds)
-    few, many = make_log(asked.data, rows // 10), make_log(asked.data, rows)
+    folder, rows, rounds = asked(__doc__)
+    few, many = make_log(folder, rows // 10), make_log(folder, rows)
     print(f"{rows // 10:,} and {rows:,} rows; seconds without imports, proof and disk synchronisation apart\n")
     verdict = Verdict()
     small_found, checks = compare_few(few, rounds)
@@ -196,7 +188,7 @@ def main() -> int:
     show_rows(large_found, rows)
     judge_few(small_found, rows // 10, checks, verdict)
     judge_many(large_found, rows, checks, verdict)
-    judge_memory(asked.data, rows * FIVE, verdict)
+    judge_memory(folder, rows * FIVE, verdict)
     judge_small(few, verdict)
     print(f"\n{verdict.missed} goal(s) missed")
     return int(verdict.missed > 0)

@@ -163,17 +163,27 @@ def judge_first_row(parquet: Path, verdict: Verdict) -> None:
     verdict.goal("Engine.export to the first row, warm, in ms", float(done.stdout), FIRST_ROW_MS)
 
 
-def main() -> int:
-    """Run all of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked(about: str | None) -> tuple[Path, int, int]:
+    """The folder for data, rows and rounds, by the command line of a benchmark.
+
+    Args:
+        about: What the benchmark says of itself.
+    """
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the rows, fewer rounds: for trying the benchmark"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "tailrace-bench")
-    asked = parser.parse_args()
-    rows, rounds = (MILLION // 10, 2) if asked.quick else (MILLION, asked.rounds)
-    parquet, database = workload.make(asked.data, rows)
+    given = parser.parse_args()
+    rows, rounds = (MILLION // 10, 2) if given.quick else (MILLION, given.rounds)
+    return given.data, rows, rounds
+
+
+def main() -> int:
+    """Run all of it."""
+    folder, rows, rounds = asked(__doc__)
+    parquet, database = workload.make(folder, rows)
     print(f"{rows:,} rows, {rounds} rounds; seconds without imports, proof and disk synchronisation apart\n")
     found = compare(parquet, database, rounds)
     show(found)
@@ -181,7 +191,7 @@ def main() -> int:
     judge_speed(found, verdict)
     judge_first_row(parquet, verdict)
     judge_start(verdict, rounds)
-    judge_memory(asked.data, verdict, rows * 10)
+    judge_memory(folder, verdict, rows * 10)
     print(f"\n{verdict.missed} goal(s) missed")
     return int(verdict.missed > 0)
 

@@ -12,33 +12,36 @@ import attrs
 from isal import isal_zlib
 
 from tailrace import ByteWriter, RequestError
+from tailrace_format_excel.zip_records import (
+    CENTRAL_HEADER,
+    CENTRAL_SIGNATURE,
+    DEFLATED,
+    DESCRIPTOR,
+    DESCRIPTOR_SIGNATURE,
+    END,
+    END_64,
+    END_64_SIGNATURE,
+    END_SIGNATURE,
+    FIRST_DAY,
+    LOCAL_HEADER,
+    LOCAL_SIGNATURE,
+    LOCATOR_64,
+    LOCATOR_64_SIGNATURE,
+    SIZES_FOLLOW,
+    VERSION,
+    VERSION_64,
+)
 
 LEVEL = 1
 """ISA-L's level: on sheets, 0 is as quick and half as large again, 2 is no smaller and slower."""
 END_OF_STREAM = b"\x03\x00"
 """An empty last block of deflate, behind pieces that stand on their own."""
-CENTRAL_HEADER = struct.Struct("<4s6HLLLHHHHHLL")
-END = struct.Struct("<4s4HLLH")
-END_64 = struct.Struct("<4sQHHLLQQQQ")
-LOCATOR_64 = struct.Struct("<4sLQL")
-LOCAL_HEADER = struct.Struct("<4s5HLLLHH")
-LOCAL_SIGNATURE = b"PK\x03\x04"
-DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
-CENTRAL_SIGNATURE = b"PK\x01\x02"
-END_SIGNATURE = b"PK\x05\x06"
-END_64_SIGNATURE = b"PK\x06\x06"
-LOCATOR_64_SIGNATURE = b"PK\x06\x07"
-DEFLATED = 8
-SIZES_FOLLOW = 0x08
-DESCRIPTOR = struct.Struct("<4sLLL")
 
 _ZIP64 = 0x0001
 """Header id of the Zip64 extra field."""
-_VERSION, _VERSION_64 = 20, 45
 _MOST, _MOST_PARTS = 0xFFFFFFFF, 0xFFFF
 """They say: see Zip64."""
-_NO_TIME, _FIRST_DAY = 0, 0x21
-"""Midnight of 1980-01-01: the archive carries no clock."""
+_NO_TIME = 0
 _TOGETHER = 64 << 10
 """Bytes that are passed on together, at least."""
 _REGULAR_FILE = 0o100600 << 16
@@ -142,7 +145,7 @@ class Archive:
         if count >= _MOST_PARTS or max(start, size) >= _MOST:
             record = self._offset
             self._write(
-                END_64.pack(END_64_SIGNATURE, 44, _VERSION_64, _VERSION_64, 0, 0, count, count, size, start)
+                END_64.pack(END_64_SIGNATURE, 44, VERSION_64, VERSION_64, 0, 0, count, count, size, start)
                 + LOCATOR_64.pack(LOCATOR_64_SIGNATURE, 0, record, 1)
             )
         shown = min(count, _MOST_PARTS)
@@ -152,7 +155,7 @@ class Archive:
     def _started(self, name: str) -> _Part:
         part = _Part(name.encode(), self._offset)
         self._parts.append(part)
-        head = (_VERSION, SIZES_FOLLOW, DEFLATED, _NO_TIME, _FIRST_DAY, 0, 0, 0, len(part.name), 0)
+        head = (VERSION, SIZES_FOLLOW, DEFLATED, _NO_TIME, FIRST_DAY, 0, 0, 0, len(part.name), 0)
         self._write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, *head) + part.name)
         return part
 
@@ -184,7 +187,7 @@ class Archive:
 
 def _central(part: _Part) -> bytes:
     extra = struct.pack("<HHQ", _ZIP64, 8, part.offset) if part.offset >= _MOST else b""
-    version = _VERSION_64 if extra else _VERSION
+    version = VERSION_64 if extra else VERSION
     head = CENTRAL_HEADER.pack(
         CENTRAL_SIGNATURE,
         3 << 8 | version,
@@ -192,7 +195,7 @@ def _central(part: _Part) -> bytes:
         SIZES_FOLLOW,
         DEFLATED,
         _NO_TIME,
-        _FIRST_DAY,
+        FIRST_DAY,
         part.crc,
         part.compressed,
         part.size,

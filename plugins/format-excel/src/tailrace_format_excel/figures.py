@@ -99,9 +99,10 @@ class Figures:
         self.rows = 0
         measured = [(index, column) for index, column in enumerate(table.columns) if _is_measured(column)]
         self.measures = [Measure(column) for _index, column in measured]
+        self._measured = [pl.nth(index) for index, _column in measured]
         self._asked = [
-            pl.struct(_asked(pl.nth(index), column)).alias(str(number))
-            for number, (index, column) in enumerate(measured)
+            pl.struct(_asked(pl.nth(number), column)).alias(str(number))
+            for number, (_index, column) in enumerate(measured)
         ]
         wanted = table.outgoing.time_column
         self._time = next((column for column in table.columns if column.name == wanted and column.is_moment), None)
@@ -112,7 +113,7 @@ class Figures:
         self.rows += len(batch)
         if self._asked:
             # In one piece: what is summed in other pieces has other last digits.
-            found = batch.rechunk().select(self._asked).row(0)
+            found = batch.select(self._measured).rechunk().select(self._asked).row(0)
             for measure, values in zip(self.measures, found, strict=True):
                 measure.add(values)
         if self._time is not None:

@@ -12,7 +12,7 @@ import attrs
 from isal import isal_zlib
 
 from tailrace import IntegrityError
-from tailrace_format_excel.archive import (
+from tailrace_format_excel.zip_records import (
     CENTRAL_HEADER,
     CENTRAL_SIGNATURE,
     DEFLATED,

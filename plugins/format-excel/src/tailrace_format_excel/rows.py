@@ -161,7 +161,8 @@ class RowWriter:
             if (found := self._texts(column, values, first, is_suspect=index in suspects)) is not None
         }
         inside = frozenset(index for index in texts if columns[index][0].name in self._inline)
-        numbers = self._numbered({index: _shareable(text, index in inside) for index, text in texts.items()}, first)
+        shareable = {index: _shareable(text, is_inside=index in inside) for index, text in texts.items()}
+        numbers = self._numbered(shareable, first)
         inputs = [*numbers.values(), *(texts[index].alias(f"{index} text") for index in inside)]
         number: pl.Expr | None = None
         parts: list[Part] = ["<row>"]
@@ -301,7 +302,7 @@ def column_letters(index: int) -> str:
     return letters
 
 
-def _shareable(texts: pl.Series, is_inside: bool) -> pl.Series | None:  # noqa: FBT001 - private
+def _shareable(texts: pl.Series, *, is_inside: bool) -> pl.Series | None:
     """The texts that become shared strings; None where none does."""
     if not is_inside:
         return texts

@@ -17,13 +17,14 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from tailrace_format_excel.about import About, write_manifest, write_summary
-from tailrace_format_excel.archive import LOCAL_HEADER, Archive
+from tailrace_format_excel.archive import Archive
 from tailrace_format_excel.columns import HEADER, TEXT, SheetTable
 from tailrace_format_excel.naming import MANIFEST, SUMMARY
 from tailrace_format_excel.shared_strings import PART as SHARED_STRINGS
 from tailrace_format_excel.shared_strings import SharedStrings
 from tailrace_format_excel.stand_ins import StandIns
 from tailrace_format_excel.text import printable
+from tailrace_format_excel.zip_records import LOCAL_HEADER
 
 LAYOUT_VERSION = "1"
 """Raised when a reader of workbooks of ours would misread the new one."""
@@ -177,7 +178,9 @@ class Shell:
         _set_properties(workbook, tables, properties)
         workbook.close()
         shell = cls._apart(target.getvalue(), len(sheets), stand_ins, stamped=properties.stamp is not None)
-        if _styles_in(shell.first_sheet, formats) != styles_of(tuple(formats)):  # pragma: no cover
+        if _styles_in(shell.first_sheet, formats) != styles_of(
+            tuple(formats)
+        ):  # pragma: no cover - xlsxwriter is the same all the while
             message = "xlsxwriter numbers styles in another way than it did a moment ago"
             raise RuntimeError(message)
         return shell

@@ -19,6 +19,7 @@ from tailrace_format_excel.shell import Frame, Sheet, sheet_part
 from tailrace_format_excel.spool import Spool, SpooledSheet
 
 _NULL, _EMPTY = "(none)", "(empty)"
+_NAN = "NaN"
 
 _Rows = tuple[str | None, int, str, int]
 """A value, which of its sheets, the XML of rows without the end of the last, and how many rows they are."""
@@ -114,7 +115,9 @@ class _Splitter:
         for key in ordered:
             sheet = self._sheets[key]
             self._spool.add(sheet, self._frame.end(sheet.rows), 0)
-            self._one.sheets.append(Sheet(self._book.names.next(self._wanted(key[0], with_table)), sheet.rows))
+            self._one.sheets.append(
+                Sheet(self._book.names.next(self._wanted(key[0], with_table=with_table)), sheet.rows)
+            )
         return [self._sheets[key] for key in ordered]
 
     def _order(self) -> Callable[[tuple[str | None, int]], Any]:
@@ -122,9 +125,10 @@ class _Splitter:
         column = next((known for known in self._one.table.columns if known.name == self._column), None)
         if column is None or column.kind not in {"whole", "float", "decimal"}:
             return lambda key: (key[0] is None, key[0] or "", key[1])
-        return lambda key: (key[0] is None, Decimal(key[0] or 0), key[1])
+        # NaN, of which Python cannot say whether it is more or less, comes behind the numbers.
+        return lambda key: (key[0] is None, key[0] == _NAN, Decimal(0 if key[0] in {None, _NAN} else key[0]), key[1])
 
-    def _wanted(self, value: str | None, with_table: bool) -> str:  # noqa: FBT001 - private
+    def _wanted(self, value: str | None, *, with_table: bool) -> str:
         table = self._one.table.name
         if self._column is None:
             return table

@@ -5,20 +5,23 @@ has its own styles, by which a number shows as a time or stays the number that i
 """
 
 import io
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import IO
 
 from tailrace_format_excel.reading.directory import BLOCK, Member
+from tailrace_format_excel.zip_records import (
+    CENTRAL_HEADER,
+    CENTRAL_SIGNATURE,
+    END,
+    END_SIGNATURE,
+    FIRST_DAY,
+    LOCAL_HEADER,
+    LOCAL_SIGNATURE,
+    VERSION,
+)
 
-_LOCAL = struct.Struct("<4s5H3I2H")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
-_END = struct.Struct("<4s4H2IH")
-_VERSION = 20
-_DAY = 0x21
-"""1980-01-01."""
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -93,11 +96,11 @@ class _Archive:
         start, central = self._file.tell(), b"".join(self._central)
         count = len(self._central)
         self._file.write(central)
-        self._file.write(_END.pack(b"PK\x05\x06", 0, 0, count, count, len(central), start, 0))
+        self._file.write(END.pack(END_SIGNATURE, 0, 0, count, count, len(central), start, 0))
         return self._file.getvalue()
 
     def _begin(self, name: str, method: int, crc: int, stored: int, size: int) -> None:
         raw, start = name.encode(), self._file.tell()
-        facts = (_VERSION, 0, method, 0, _DAY, crc, stored, size, len(raw), 0)
-        self._file.write(_LOCAL.pack(b"PK\x03\x04", *facts) + raw)
-        self._central.append(_CENTRAL.pack(b"PK\x01\x02", _VERSION, *facts, 0, 0, 0, 0, start) + raw)
+        facts = (VERSION, 0, method, 0, FIRST_DAY, crc, stored, size, len(raw), 0)
+        self._file.write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, *facts) + raw)
+        self._central.append(CENTRAL_HEADER.pack(CENTRAL_SIGNATURE, VERSION, *facts, 0, 0, 0, 0, start) + raw)

@@ -13,6 +13,17 @@ from typing import IO
 import attrs
 
 from tailrace_format_excel.reading.refusals import DAMAGED, TOO_LARGE, UnsafeWorkbookError
+from tailrace_format_excel.zip_records import (
+    CENTRAL_SIGNATURE,
+    END,
+    END_64,
+    END_64_SIGNATURE,
+    END_SIGNATURE,
+    LOCAL_HEADER,
+    LOCAL_SIGNATURE,
+    LOCATOR_64,
+    LOCATOR_64_SIGNATURE,
+)
 
 BLOCK = 1 << 20
 MOST_MEMBERS = 4_096
@@ -23,21 +34,12 @@ MOST_SHRUNK = 60
 """What is larger than the former, decompressed, must not have shrunk more than this."""
 
 _LARGEST_DIRECTORY = 4 << 20
-_END = struct.Struct("<4s4H2IH")
-_END_MARK = b"PK\x05\x06"
 _LONGEST_COMMENT = 0xFFFF
-_LOCATOR = struct.Struct("<4sIQI")
-_LOCATOR_MARK = b"PK\x06\x07"
-_END_64 = struct.Struct("<4sQ2H2I4Q")
-_END_64_MARK = b"PK\x06\x06"
 _UNKNOWN = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 """What stands in the plain record for what is too large for it, in the order of :class:`_Records`."""
 _ENTRY = struct.Struct("<4s24x3H12x")
-_ENTRY_MARK = b"PK\x01\x02"
 _LONGEST_EXTRA = 512
 _CHECKED_EVERY = 256
-_LOCAL = struct.Struct("<4s5H3I2H")
-_LOCAL_MARK = b"PK\x03\x04"
 _LONGEST_NAME = 255
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -164,20 +166,20 @@ def _directory_in(file: IO[bytes], length: int) -> _Place:
 
     What is refused here is what ``zipfile`` would go and read in another way, or read without end.
     """
-    tail_at = max(0, length - _END.size - _LONGEST_COMMENT)
+    tail_at = max(0, length - END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
     tail = file.read(length - tail_at)
-    at = tail.rfind(_END_MARK)
-    if at < 0 or len(tail) - at < _END.size:
+    at = tail.rfind(END_SIGNATURE)
+    if at < 0 or len(tail) - at < END.size:
         raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
-    _mark, disk, first, here, count, size, offset, comment = _END.unpack_from(tail, at)
-    if len(tail) - at != _END.size + comment:
+    _mark, disk, first, here, count, size, offset, comment = END.unpack_from(tail, at)
+    if len(tail) - at != END.size + comment:
         raise UnsafeWorkbookError("something follows its end")
     said = _Records(disk, first, here, count, size, offset)
     end = tail_at + at
     large = _zip64_before(file, end)
     if large is not None:
-        end -= _LOCATOR.size + _END_64.size
+        end -= LOCATOR_64.size + END_64.size
         pairs = zip(attrs.astuple(said), attrs.astuple(large), _UNKNOWN, strict=True)
         if any(plain not in (real, unknown) for plain, real, unknown in pairs):
             raise UnsafeWorkbookError("its end says two different things")
@@ -195,20 +197,20 @@ def _directory_in(file: IO[bytes], length: int) -> _Place:
 
 def _zip64_before(file: IO[bytes], end: int) -> _Records | None:
     """What the record for large archives says that the record at ``end`` is preceded by; None where there is none."""
-    at = end - _LOCATOR.size
+    at = end - LOCATOR_64.size
     if at < 0:
         return None
     file.seek(at)
-    mark, disk, place, disks = _LOCATOR.unpack(file.read(_LOCATOR.size))
-    if mark != _LOCATOR_MARK:
+    mark, disk, place, disks = LOCATOR_64.unpack(file.read(LOCATOR_64.size))
+    if mark != LOCATOR_64_SIGNATURE:
         return None
-    at -= _END_64.size
+    at -= END_64.size
     # Programs look for the record where the locator says, or right before it: that has to be one place.
     if disk or disks > 1 or at < 0 or place != at:
         raise UnsafeWorkbookError("its end says two different things")
     file.seek(at)
-    mark, rest, _by, _for, disk, first, here, count, size, offset = _END_64.unpack(file.read(_END_64.size))
-    if mark != _END_64_MARK or rest != _END_64.size - 12:
+    mark, rest, _by, _for, disk, first, here, count, size, offset = END_64.unpack(file.read(END_64.size))
+    if mark != END_64_SIGNATURE or rest != END_64.size - 12:
         raise UnsafeWorkbookError("its end says two different things")
     return _Records(disk, first, here, count, size, offset)
 
@@ -225,7 +227,7 @@ def _check_entries(content: bytes, count: int, check: Callable[[], None]) -> Non
         if len(content) - position < _ENTRY.size:
             raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
         mark, name, extra, comment = _ENTRY.unpack_from(content, position)
-        if mark != _ENTRY_MARK:
+        if mark != CENTRAL_SIGNATURE:
             raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
         if extra > _LONGEST_EXTRA:
             raise UnsafeWorkbookError("it says more of a member than any program does")
@@ -252,15 +254,15 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 def _member(file: IO[bytes], entry: zipfile.ZipInfo) -> Member:
     """A member, as its own header and the directory say alike."""
     file.seek(entry.header_offset)
-    head = file.read(_LOCAL.size)
-    if len(head) < _LOCAL.size:
+    head = file.read(LOCAL_HEADER.size)
+    if len(head) < LOCAL_HEADER.size:
         raise UnsafeWorkbookError("it is damaged, or cut off", DAMAGED)
-    mark, _version, flags, method, _time, _date, _crc, _stored, _size, length, extra = _LOCAL.unpack(head)
-    if mark != _LOCAL_MARK or flags & _ENCRYPTED or method != entry.compress_type:
+    mark, _version, flags, method, _time, _date, _crc, _stored, _size, length, extra = LOCAL_HEADER.unpack(head)
+    if mark != LOCAL_SIGNATURE or flags & _ENCRYPTED or method != entry.compress_type:
         raise UnsafeWorkbookError("the header of a member is not what the directory says")
     if _text(file.read(length)) != _text(entry.orig_filename.encode()):
         raise UnsafeWorkbookError("the header of a member is not what the directory says")
-    start = entry.header_offset + _LOCAL.size + length + extra
+    start = entry.header_offset + LOCAL_HEADER.size + length + extra
     if entry.compress_type == zipfile.ZIP_STORED and entry.compress_size != entry.file_size:
         raise UnsafeWorkbookError("a member has another size than it claims")
     return Member(entry.filename, entry.compress_type, start, entry.compress_size, entry.file_size, entry.CRC)
@@ -268,7 +270,7 @@ def _member(file: IO[bytes], entry: zipfile.ZipInfo) -> Member:
 
 def _text(name: bytes) -> bytes:
     """A name for comparing: outside of ASCII it may be spelt in two ways."""
-    return bytes(byte for byte in name if byte < 128)  # noqa: PLR2004
+    return name.decode("ascii", "ignore").encode()
 
 
 def _check_order(entries: Sequence[zipfile.ZipInfo], members: Sequence[Member], end: int) -> None:

@@ -19,6 +19,7 @@ EMPTIEST = 40
 """How many places there may be for each cell, beyond that."""
 MOST_PLACES = 64_000_000
 
+_LONGEST_COLUMN = len("XFD")
 _LONGEST_TAG = 64 << 10
 _NAME_ENDS = (b" ", b">", b"/")
 _SPACES = (b"\n", b"\t", b"\r")
@@ -193,7 +194,7 @@ def _address(attributes: bytes) -> bytes | None:
 
 
 def _column(letters: bytes) -> int:
-    if len(letters) > 3:  # noqa: PLR2004 - XFD
+    if len(letters) > _LONGEST_COLUMN:
         return MAX_COLUMNS + 1
     value = 0
     for letter in letters.upper():

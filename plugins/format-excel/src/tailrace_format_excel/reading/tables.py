@@ -14,6 +14,7 @@ from tailrace import Limits, ReadTablesCall, RefusedError, SourceError, run_apar
 from tailrace_format_excel.reading.directory import BLOCK, read_directory
 from tailrace_format_excel.reading.pieces import TABLE
 from tailrace_format_excel.reading.refusals import DAMAGED, UnsafeWorkbookError
+from tailrace_format_excel.zip_records import LOCAL_SIGNATURE
 
 LARGEST_FILE = 128 << 20
 SMALL = 10 << 20
@@ -24,7 +25,6 @@ QUICK = 12 << 20
 """Bytes that it decompresses to up to which the least time is enough."""
 MOST_MEMORY = 1 << 30
 
-_MARK = b"PK\x03\x04"
 _LEAST = Limits()
 _PER_BYTE = 5
 """Bytes of memory that a byte of XML may take: a cell of 40 bytes takes about 130, and its text."""
@@ -32,7 +32,7 @@ _PER_BYTE = 5
 
 def recognises(head: bytes) -> bool:
     """Whether a file that begins with these bytes may be a workbook: whether it is a ZIP archive with members."""
-    return head.startswith(_MARK)
+    return head.startswith(LOCAL_SIGNATURE)
 
 
 def read_tables(call: ReadTablesCall) -> dict[str, pl.DataFrame]:

@@ -33,6 +33,7 @@ _BUILT_IN: Mapping[int, TimeKind] = {
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _MOST_STYLES = 65_536
+_FORMAT_ID = re.compile(r"[0-9]{1,9}")
 _INDICES = re.compile(r"(?:[0-9]{1,5},)*(?:[0-9]{1,5})?")
 
 
@@ -205,7 +206,7 @@ def time_kind(number: str | None, code: str | None) -> TimeKind | None:
         code: The format as it is written; None for one that every program has.
     """
     if code is None:
-        return _BUILT_IN.get(int(number)) if number and number.isdecimal() and len(number) < 10 else None  # noqa: PLR2004
+        return _BUILT_IN.get(int(number)) if number and _FORMAT_ID.fullmatch(number) else None
     plain = _QUOTED.sub("", code.split(";", 1)[0]).lower()
     if _ELAPSED.search(plain):
         return "duration"
