@@ -4,6 +4,8 @@ Everything public is a name of this package, imported when it is first used: ``i
 
 - Hosts: :class:`Engine`, :class:`ExportRequest`, :class:`SinkRequest`, :class:`ImportRequest`, :class:`User`,
   :class:`Context`, :class:`Keyring` and the keys.
+- Hosts that export in the background: :class:`ExportJob`, :class:`JobState`, :class:`RetryPolicy`, :class:`Worker`,
+  or by the clock: :class:`ScheduleDraft`, :class:`ScheduleRules`.
 - Plugin authors: ``hookimpl``, ``option`` and the contracts :class:`Source`, :class:`Format`, :class:`Sink` with their
   call records.
 - Everyone: the errors, rooted in :class:`TailraceError`.
@@ -16,11 +18,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tailrace.engine import Engine as Engine
+    from tailrace.files.publish import opened_folder as opened_folder
     from tailrace.files.publish import publish as publish
+    from tailrace.files.shares import sync_folder as sync_folder
     from tailrace.files.staging import staged_file as staged_file
     from tailrace.files.storage import storage_errors as storage_errors
     from tailrace.isolation import Limits as Limits
     from tailrace.isolation import run_apart as run_apart
+    from tailrace.model.audit import AuditEntry as AuditEntry
+    from tailrace.model.audit import AuditFilter as AuditFilter
+    from tailrace.model.audit import AuditRecord as AuditRecord
     from tailrace.model.columns import Column as Column
     from tailrace.model.columns import Meaning as Meaning
     from tailrace.model.context import Context as Context
@@ -31,6 +38,9 @@ if TYPE_CHECKING:
     from tailrace.model.dataset import SealedColumns as SealedColumns
     from tailrace.model.dataset import Secrets as Secrets
     from tailrace.model.dataset import Table as Table
+    from tailrace.model.delivery import Delivery as Delivery
+    from tailrace.model.delivery import DeliveryState as DeliveryState
+    from tailrace.model.delivery import Standing as Standing
     from tailrace.model.errors import AlreadyExistsError as AlreadyExistsError
     from tailrace.model.errors import BadRowError as BadRowError
     from tailrace.model.errors import CancelledError as CancelledError
@@ -41,6 +51,7 @@ if TYPE_CHECKING:
     from tailrace.model.errors import IntegrityError as IntegrityError
     from tailrace.model.errors import InterruptedExportError as InterruptedExportError
     from tailrace.model.errors import LeakError as LeakError
+    from tailrace.model.errors import LeaseLostError as LeaseLostError
     from tailrace.model.errors import NewerVersionError as NewerVersionError
     from tailrace.model.errors import NoSpaceError as NoSpaceError
     from tailrace.model.errors import NotAllowedError as NotAllowedError
@@ -57,18 +68,24 @@ if TYPE_CHECKING:
     from tailrace.model.errors import TailraceError as TailraceError
     from tailrace.model.errors import TamperedError as TamperedError
     from tailrace.model.errors import TransientError as TransientError
+    from tailrace.model.errors import UndeliveredError as UndeliveredError
     from tailrace.model.errors import UnknownKeyError as UnknownKeyError
     from tailrace.model.errors import UnknownNameError as UnknownNameError
     from tailrace.model.errors import WrongKeyError as WrongKeyError
     from tailrace.model.job import Artifact as Artifact
     from tailrace.model.job import Estimate as Estimate
+    from tailrace.model.job import Fit as Fit
     from tailrace.model.job import JobResult as JobResult
+    from tailrace.model.job import Learnt as Learnt
     from tailrace.model.job import Receipt as Receipt
     from tailrace.model.job import TableEstimate as TableEstimate
     from tailrace.model.job import User as User
     from tailrace.model.manifest import Manifest as Manifest
     from tailrace.model.manifest import encode_manifest as encode_manifest
+    from tailrace.model.notify import Notify as Notify
+    from tailrace.model.notify import NotifyOn as NotifyOn
     from tailrace.model.options import option as option
+    from tailrace.model.quantities import readable_size as readable_size
     from tailrace.model.report import Chart as Chart
     from tailrace.model.report import Figure as Figure
     from tailrace.model.report import Report as Report
@@ -79,24 +96,40 @@ if TYPE_CHECKING:
     from tailrace.model.request import ExportRequest as ExportRequest
     from tailrace.model.request import SinkRequest as SinkRequest
     from tailrace.model.request import TimeRange as TimeRange
+    from tailrace.model.retention import RetentionPlan as RetentionPlan
+    from tailrace.model.retention import RetentionResult as RetentionResult
+    from tailrace.model.schedule import Misfire as Misfire
+    from tailrace.model.schedule import Overlap as Overlap
+    from tailrace.model.schedule import Schedule as Schedule
+    from tailrace.model.schedule import ScheduleDraft as ScheduleDraft
+    from tailrace.model.schedule import ScheduleKind as ScheduleKind
+    from tailrace.model.schedule import ScheduleRules as ScheduleRules
+    from tailrace.model.schedule import SlotRecord as SlotRecord
+    from tailrace.model.schedule import SlotState as SlotState
+    from tailrace.model.states import JobState as JobState
+    from tailrace.model.timing import Slot as Slot
+    from tailrace.model.timing import Timing as Timing
+    from tailrace.model.work import ExportJob as ExportJob
+    from tailrace.model.work import ExportTemplate as ExportTemplate
+    from tailrace.model.work import JobError as JobError
+    from tailrace.model.work import OutputFile as OutputFile
+    from tailrace.model.work import RetryPolicy as RetryPolicy
     from tailrace.pipeline.timestamps import beyond_iso as beyond_iso
     from tailrace.pipeline.timestamps import iso_text as iso_text
     from tailrace.plugins.hookspecs import hookimpl as hookimpl
     from tailrace.plugins.kinds import ByteWriter as ByteWriter
-    from tailrace.plugins.kinds import DeliverCall as DeliverCall
     from tailrace.plugins.kinds import ExportEvent as ExportEvent
     from tailrace.plugins.kinds import FileLayout as FileLayout
     from tailrace.plugins.kinds import Format as Format
     from tailrace.plugins.kinds import OutgoingTable as OutgoingTable
-    from tailrace.plugins.kinds import Parcel as Parcel
+    from tailrace.plugins.kinds import Partition as Partition
+    from tailrace.plugins.kinds import PartitionedSource as PartitionedSource
     from tailrace.plugins.kinds import ReadTablesCall as ReadTablesCall
     from tailrace.plugins.kinds import RereadCall as RereadCall
     from tailrace.plugins.kinds import Seal as Seal
     from tailrace.plugins.kinds import SearchCall as SearchCall
-    from tailrace.plugins.kinds import Sink as Sink
     from tailrace.plugins.kinds import Source as Source
     from tailrace.plugins.kinds import SourceCall as SourceCall
-    from tailrace.plugins.kinds import StagingCall as StagingCall
     from tailrace.plugins.kinds import TableReader as TableReader
     from tailrace.plugins.kinds import WriteCall as WriteCall
     from tailrace.plugins.pools import ChoosyTarget as ChoosyTarget
@@ -110,6 +143,19 @@ if TYPE_CHECKING:
     from tailrace.plugins.pools import ReadPoolCall as ReadPoolCall
     from tailrace.plugins.pools import RenderedPool as RenderedPool
     from tailrace.plugins.pools import RenderPoolCall as RenderPoolCall
+    from tailrace.plugins.sinks import Addressed as Addressed
+    from tailrace.plugins.sinks import Configurable as Configurable
+    from tailrace.plugins.sinks import DeliverCall as DeliverCall
+    from tailrace.plugins.sinks import Finisher as Finisher
+    from tailrace.plugins.sinks import FitCall as FitCall
+    from tailrace.plugins.sinks import Message as Message
+    from tailrace.plugins.sinks import MessageCall as MessageCall
+    from tailrace.plugins.sinks import Messenger as Messenger
+    from tailrace.plugins.sinks import Parcel as Parcel
+    from tailrace.plugins.sinks import Sink as Sink
+    from tailrace.plugins.sinks import SizeJudge as SizeJudge
+    from tailrace.plugins.sinks import StagingCall as StagingCall
+    from tailrace.plugins.sinks import TargetChecker as TargetChecker
     from tailrace.reading.peek import is_sqlite as is_sqlite
     from tailrace.reading.postgres import PostgresSnapshot as PostgresSnapshot
     from tailrace.reading.sqlite import SqliteSnapshot as SqliteSnapshot
@@ -124,6 +170,7 @@ if TYPE_CHECKING:
     from tailrace.restore.records import ImportRecord as ImportRecord
     from tailrace.restore.request import ImportRequest as ImportRequest
     from tailrace.restore.request import OnDuplicate as OnDuplicate
+    from tailrace.store.notifications import Notification as Notification
     from tailrace.vault.keyring import Keyring as Keyring
     from tailrace.vault.keys import MasterKey as MasterKey
     from tailrace.vault.keys import Password as Password
@@ -131,6 +178,18 @@ if TYPE_CHECKING:
     from tailrace.vault.keys import Recipient as Recipient
     from tailrace.vault.keys import Signer as Signer
     from tailrace.vault.keys import SigningKey as SigningKey
+    from tailrace.work.access import Access as Access
+    from tailrace.work.access import Operation as Operation
+    from tailrace.work.attempt import Attempt as Attempt
+    from tailrace.work.jobs import AttemptRecord as AttemptRecord
+    from tailrace.work.jobs import JobPage as JobPage
+    from tailrace.work.jobs import Jobs as Jobs
+    from tailrace.work.links import DownloadLink as DownloadLink
+    from tailrace.work.outcome import Outcome as Outcome
+    from tailrace.work.runner import Order as Order
+    from tailrace.work.runner import Runner as Runner
+    from tailrace.work.schedules import Schedules as Schedules
+    from tailrace.work.worker import Worker as Worker
 
 _HOME = {
     "tailrace.engine": ("Engine",),
@@ -138,6 +197,7 @@ _HOME = {
     "tailrace.model.columns": ("Column", "Meaning"),
     "tailrace.model.context": ("Context", "Progress"),
     "tailrace.model.dataset": ("BadRow", "BadRows", "Dataset", "SealedColumns", "Secrets", "Table"),
+    "tailrace.model.delivery": ("Delivery", "DeliveryState", "Standing"),
     "tailrace.model.errors": (
         "AlreadyExistsError",
         "BadRowError",
@@ -149,6 +209,7 @@ _HOME = {
         "IntegrityError",
         "InterruptedExportError",
         "LeakError",
+        "LeaseLostError",
         "NewerVersionError",
         "NoSpaceError",
         "NotAllowedError",
@@ -165,36 +226,38 @@ _HOME = {
         "TailraceError",
         "TamperedError",
         "TransientError",
+        "UndeliveredError",
         "UnknownKeyError",
         "UnknownNameError",
         "WrongKeyError",
     ),
-    "tailrace.model.job": ("Artifact", "Estimate", "JobResult", "Receipt", "TableEstimate", "User"),
+    "tailrace.model.job": ("Artifact", "Estimate", "Fit", "JobResult", "Learnt", "Receipt", "TableEstimate", "User"),
     "tailrace.model.manifest": ("Manifest", "encode_manifest"),
+    "tailrace.model.notify": ("Notify", "NotifyOn"),
     "tailrace.model.options": ("option",),
+    "tailrace.model.quantities": ("readable_size",),
     "tailrace.model.report": ("Chart", "Figure", "Report", "ReportTable", "Section", "Series"),
     "tailrace.model.request": ("CredentialMode", "ExportRequest", "SinkRequest", "TimeRange"),
-    "tailrace.files.publish": ("publish",),
+    "tailrace.files.publish": ("opened_folder", "publish"),
+    "tailrace.files.shares": ("sync_folder",),
     "tailrace.files.staging": ("staged_file",),
     "tailrace.files.storage": ("storage_errors",),
     "tailrace.pipeline.timestamps": ("beyond_iso", "iso_text"),
     "tailrace.plugins.hookspecs": ("hookimpl",),
     "tailrace.plugins.kinds": (
         "ByteWriter",
-        "DeliverCall",
         "ExportEvent",
         "FileLayout",
         "Format",
         "OutgoingTable",
-        "Parcel",
+        "Partition",
+        "PartitionedSource",
         "ReadTablesCall",
         "RereadCall",
         "Seal",
         "SearchCall",
-        "Sink",
         "Source",
         "SourceCall",
-        "StagingCall",
         "TableReader",
         "WriteCall",
     ),
@@ -211,6 +274,21 @@ _HOME = {
         "RenderedPool",
         "RenderPoolCall",
     ),
+    "tailrace.plugins.sinks": (
+        "Addressed",
+        "Configurable",
+        "DeliverCall",
+        "Finisher",
+        "FitCall",
+        "Message",
+        "MessageCall",
+        "Messenger",
+        "Parcel",
+        "Sink",
+        "SizeJudge",
+        "StagingCall",
+        "TargetChecker",
+    ),
     "tailrace.reading.peek": ("is_sqlite",),
     "tailrace.reading.postgres": ("PostgresSnapshot",),
     "tailrace.reading.sqlite": ("SqliteSnapshot",),
@@ -223,6 +301,30 @@ _HOME = {
     "tailrace.restore.request": ("ImportRequest", "OnDuplicate"),
     "tailrace.vault.keyring": ("Keyring",),
     "tailrace.vault.keys": ("MasterKey", "Password", "PrivateKey", "Recipient", "Signer", "SigningKey"),
+    "tailrace.model.audit": ("AuditEntry", "AuditFilter", "AuditRecord"),
+    "tailrace.model.retention": ("RetentionPlan", "RetentionResult"),
+    "tailrace.model.schedule": (
+        "Misfire",
+        "Overlap",
+        "Schedule",
+        "ScheduleDraft",
+        "ScheduleKind",
+        "ScheduleRules",
+        "SlotRecord",
+        "SlotState",
+    ),
+    "tailrace.model.states": ("JobState",),
+    "tailrace.model.timing": ("Slot", "Timing"),
+    "tailrace.model.work": ("ExportJob", "ExportTemplate", "JobError", "OutputFile", "RetryPolicy"),
+    "tailrace.store.notifications": ("Notification",),
+    "tailrace.work.access": ("Access", "Operation"),
+    "tailrace.work.attempt": ("Attempt",),
+    "tailrace.work.jobs": ("AttemptRecord", "Jobs", "JobPage"),
+    "tailrace.work.links": ("DownloadLink",),
+    "tailrace.work.outcome": ("Outcome",),
+    "tailrace.work.runner": ("Order", "Runner"),
+    "tailrace.work.schedules": ("Schedules",),
+    "tailrace.work.worker": ("Worker",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

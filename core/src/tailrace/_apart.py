@@ -70,7 +70,7 @@ def limit(memory: int, seconds: float) -> None:
         # What is reserved and not used, such as the stacks of threads, is no memory.
         _lower(resource.RLIMIT_DATA, memory + max(0, reserved - used), spare=_LAST_WORDS)
     else:
-        threading.Thread(target=_watch, args=(memory,), daemon=True).start()
+        watch_memory(memory)
 
 
 def _lower(which: int, value: int, *, spare: int = 0) -> None:
@@ -78,6 +78,11 @@ def _lower(which: int, value: int, *, spare: int = 0) -> None:
     _soft, hard = resource.getrlimit(which)
     hard = value + spare if hard == resource.RLIM_INFINITY else min(value + spare, hard)
     resource.setrlimit(which, (min(value, hard), hard))
+
+
+def watch_memory(memory: int) -> None:
+    """End this process when it takes more memory than so many bytes, by itself, where nobody else can see it."""
+    threading.Thread(target=_watch, args=(memory,), daemon=True).start()
 
 
 def _watch(memory: int) -> None:

@@ -53,5 +53,5 @@ def _make(path: Path, what: str) -> None:
         os.fsync(descriptor)
         # Two processes may make one at the same moment: the first to publish wins, both use it.
         with suppress(AlreadyExistsError):
-            publish(staged, path)
+            publish(staged, path, private=True)
             log.info("made %s in %s", what, path)

@@ -19,8 +19,10 @@ not pass silently.
 
 import contextlib
 import difflib
+import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +50,31 @@ def _default_home() -> Path:
             return home
     message = "There is no home folder for this user, so Tailrace does not know where to keep its own files."
     raise ConfigurationError(message, hint=f"Name a folder: set {PREFIX}HOME, or HOME.")
+
+
+def _between(least: float, most: float = math.inf) -> Callable[[object, "attrs.Attribute[float]", float], None]:
+    """A validator of numbers, both bounds included."""
+
+    def check(_settings: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if not least <= value <= most:
+            bounds = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+            raise ConfigurationError(f"{attribute.name} is {bounds}")
+
+    return check
+
+
+def _number(default: Any, least: float, most: float = math.inf) -> Any:
+    return attrs.field(default=default, validator=_between(least, most))
+
+
+def _mail_addresses(_settings: object, attribute: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    if not all(re.fullmatch(r"[^\s@,;<>]+@[^\s@,;<>]+", address) for address in value):
+        raise ConfigurationError(f"{attribute.name} are mail addresses: ops@example.com")
+
+
+def _web_address(_settings: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
+    if value and not re.fullmatch(r"https?://[^\s@?#]+", value):
+        raise ConfigurationError(f"{attribute.name} is an address such as https://exports.example.com")
 
 
 @attrs.frozen
@@ -79,23 +106,183 @@ class VaultSettings:
 
 
 @attrs.frozen
+class StoreSettings:
+    """Where jobs, templates and the audit trail are kept.
+
+    Args:
+        url: ``postgresql://user:password@host/database``, or ``sqlite:///path``; empty for a file in the home.
+        key: File with the key that seals requests in the store: ``store.key`` in the home when empty. All workers of
+            one store need the same.
+    """
+
+    url: str = attrs.field(default="", repr=False)
+    key: str = ""
+
+
+@attrs.frozen
+class JobSettings:
+    """How exports are carried out in the background.
+
+    Args:
+        background_from: Estimated bytes from which the command line submits an export instead of waiting for it.
+        timeout: Seconds that a job may take, over all its phases; 0 for no limit.
+        lease: Seconds after which a job is taken from a worker that is not heard of.
+        attempts: How often a job is tried that fails for now (a locked database, a server away).
+        first_delay: Seconds before the second try; doubled for each further one.
+        longest_delay: Seconds at most between two tries.
+        jitter: Share of a delay that is left to chance, so that many do not come back at once: 0 to 1.
+        most_losses: How many workers a job may take with it before it is put aside.
+        isolate: Whether a job gets a process of its own: ``auto`` where plugins of others take part or where it took a
+            worker with it before, ``always``, or ``never``.
+        memory: Bytes of memory that such a process may take; 0 for no limit.
+    """
+
+    background_from: int = _number(10_000_000, 0)
+    timeout: float = _number(0.0, 0)
+    lease: float = _number(30.0, 0.1)
+    attempts: int = _number(5, 1)
+    first_delay: float = _number(2.0, 0)
+    longest_delay: float = _number(300.0, 0)
+    jitter: float = _number(0.5, 0, 1)
+    most_losses: int = _number(3, 1)
+    isolate: Literal["auto", "always", "never"] = "auto"
+    memory: int = _number(2_000_000_000, 0)
+
+
+@attrs.frozen
+class WorkerSettings:
+    """What a worker takes of its machine.
+
+    Args:
+        concurrency: Jobs at a time.
+        poll: Seconds between two looks for work.
+        drain: Seconds that running jobs get to finish when the worker is asked to stop; what still runs is given back.
+        nice: By how much the worker is nicer to other processes than usual: 0 to 19.
+        threads: Threads that polars computes with; 0 for as many as there are processors.
+    """
+
+    concurrency: int = _number(2, 1, 64)
+    poll: float = _number(0.5, 0.01)
+    drain: float = _number(7.0, 0)
+    nice: int = _number(0, 0, 19)
+    threads: int = _number(0, 0)
+
+
+@attrs.frozen
+class ScheduleSettings:
+    """How schedules are kept to.
+
+    Args:
+        grace: Seconds by which a slot may be late without counting as missed.
+        catch_up: How many missed slots are made up for at most, where a schedule asks for all of them.
+        history: Days for which the history of schedules is kept; 0 for ever.
+    """
+
+    grace: float = _number(60.0, 1)
+    catch_up: int = _number(100, 1, 10_000)
+    history: float = _number(400.0, 0)
+
+
+@attrs.frozen
+class RetentionSettings:
+    """Which files of finished jobs are kept; what several rules keep is kept once, pinned ones always.
+
+    Args:
+        days: Age in days from which a file is removed; 0 for no limit.
+        total_size: Bytes that all files together may have; the oldest go first. 0 for no limit.
+        keep_last: Of each kind of export, the newest that are kept whatever their age.
+        keep_daily: Of each kind, the newest of each of so many days.
+        keep_weekly: The same by week.
+        keep_monthly: The same by month.
+        keep_yearly: The same by year.
+        daily: Whether workers apply this once a day.
+    """
+
+    days: float = _number(30.0, 0)
+    total_size: int = _number(0, 0)
+    keep_last: int = _number(0, 0)
+    keep_daily: int = _number(0, 0)
+    keep_weekly: int = _number(0, 0)
+    keep_monthly: int = _number(0, 0)
+    keep_yearly: int = _number(0, 0)
+    daily: bool = True
+
+
+@attrs.frozen
+class DeliverySettings:
+    """How finished files, and messages, are taken to those who are to have them.
+
+    With the numbers below, what fails for now is tried twelve times over about six hours: after 10, 20, 40, 80, 160,
+    320, 640, 1280, 2560, 5120 and 10240 seconds, each less up to half of it by chance.
+
+    Args:
+        attempts: How often a delivery is tried that fails for now (a server away, a mailbox busy).
+        first_delay: Seconds before the second try; doubled for each further one.
+        longest_delay: Seconds at most between two tries, also where the other side asks for more.
+        jitter: Share of a delay that is left to chance, 0 to 1.
+        parallel: Deliveries of one export that are under way at a time.
+        link: Address under which the HTTP API of this engine is reached, such as ``https://exports.example.com``: mails
+            and webhooks say where to fetch the file. Empty where it is fetched by command.
+        link_lifetime: Seconds that a download link can be used.
+    """
+
+    attempts: int = _number(12, 1, 100)
+    first_delay: float = _number(10.0, 0)
+    longest_delay: float = _number(14_400.0, 0)
+    jitter: float = _number(0.5, 0, 1)
+    parallel: int = _number(8, 1, 64)
+    link: str = attrs.field(default="", validator=_web_address)
+    link_lifetime: float = _number(900.0, 1)
+
+
+@attrs.frozen
+class NotificationSettings:
+    """Who is told what, besides what users wish themselves.
+
+    Args:
+        admins: Mail addresses that are told when scheduled work fails.
+    """
+
+    admins: tuple[str, ...] = attrs.field(default=(), validator=_mail_addresses)
+
+
+@attrs.frozen
 class Settings:
     """What is set for an engine, apart from the single export.
 
     Args:
-        home: Folder for what Tailrace keeps: its key for reference ids, files in the making. Relative paths count from
-            the settings file's folder, or from the working folder when the variable names them.
+        home: Folder for what Tailrace keeps: its store, its key for reference ids, files in the making. Relative paths
+            count from the settings file's folder, or from the working folder when the variable names them.
         user: Who exports when nobody says so; empty for the operating system's user.
+        admins: Users who may do everything with the jobs and templates of everybody. So may root, and the owner of the
+            home in which the store is a file, where no other user is set.
         plugins: Which plugins may be used.
         credentials: What may be done to user names and passwords.
         vault: Which keys seal, open, sign and are trusted.
+        store: Where jobs, templates and the audit trail are kept.
+        jobs: How exports are carried out in the background.
+        worker: What a worker takes of its machine.
+        schedules: How schedules are kept to.
+        retention: Which files of finished jobs are kept.
+        delivery: How finished files are taken to those who are to have them.
+        notifications: Who is told what.
+        sinks: Settings of sinks by name, such as the mail server: see the page of the sink.
     """
 
     home: Path = attrs.field(factory=_default_home)
     user: str = ""
+    admins: tuple[str, ...] = ()
     plugins: PluginSelection = attrs.field(factory=PluginSelection)
     credentials: CredentialSettings = attrs.field(factory=CredentialSettings)
     vault: VaultSettings = attrs.field(factory=VaultSettings)
+    store: StoreSettings = attrs.field(factory=StoreSettings)
+    jobs: JobSettings = attrs.field(factory=JobSettings)
+    worker: WorkerSettings = attrs.field(factory=WorkerSettings)
+    schedules: ScheduleSettings = attrs.field(factory=ScheduleSettings)
+    retention: RetentionSettings = attrs.field(factory=RetentionSettings)
+    delivery: DeliverySettings = attrs.field(factory=DeliverySettings)
+    notifications: NotificationSettings = attrs.field(factory=NotificationSettings)
+    sinks: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
 
 
 def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -149,8 +336,6 @@ def _load(path: Path | None, variables: Mapping[str, str]) -> Settings:
 def _read_file(path: Path) -> dict[str, Any]:
     import tomllib
 
-    from tailrace.model.convert import StructureError, structure
-
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -161,10 +346,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"The settings file {path} is not UTF-8 text.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"The settings file {path} is not TOML: {error}.") from None
-    try:
-        structure(values, Settings, what=f"The settings file {path}")
-    except StructureError as error:
-        raise ConfigurationError(error.message, hint="The settings are described in tailrace.settings.") from None
+    _check(values, f"The settings file {path}")
     return values
 
 
@@ -184,13 +366,22 @@ def _read_environment(variables: Mapping[str, str], options: "OptionList") -> di
         except OptionError as error:
             expected = error.message.partition(": ")[2]
             raise ConfigurationError(f"The environment variable {variable} cannot be used: {expected}") from None
+    _check(values, f"What {PREFIX}… variables say")
     return values
+
+
+def _check(values: Mapping[str, Any], what: str) -> None:
+    from tailrace.model.convert import StructureError, structure
+
+    try:
+        structure(values, Settings, what=what)
+    except StructureError as error:
+        raise ConfigurationError(error.message, hint="The settings are described in tailrace.settings.") from None
 
 
 def _unknown_variable(variable: str, known: list[str]) -> ConfigurationError:
     close = difflib.get_close_matches(variable, known, n=1, cutoff=0.6)
-    guess = f"Did you mean {close[0]}? " if close else ""
     return ConfigurationError(
         f"There is no setting for the environment variable {variable}.",
-        hint=f"{guess}There is: {', '.join(sorted(known))}.",
+        hint=f"Did you mean {close[0]}?" if close else f"There is: {', '.join(sorted(known))}.",
     )

@@ -236,7 +236,7 @@ class FolderSink(_Fake):
 
     def staging(self, call: StagingCall) -> Path | None:
         """The folder, made if it is missing."""
-        folder: Path | None = self._answer("staging", call, lambda call: _folder(call.target))
+        folder: Path | None = self._answer("staging", call, _folder)
         return folder
 
     def deliver(self, call: DeliverCall) -> Receipt:
@@ -247,7 +247,7 @@ class FolderSink(_Fake):
 
     def _deliver(self, call: DeliverCall) -> Receipt:
         name = call.options.name or call.parcel.manifest.file.name
-        path = _folder(call.target) / name
+        path = _folder(call) / name
         publish(
             call.parcel.path,
             path,
@@ -257,9 +257,70 @@ class FolderSink(_Fake):
         return Receipt("folder", delivered=True, place=str(path), path=path)
 
 
-def _folder(target: str | None) -> Path:
-    if target is None:
+@attrs.define
+class PostSink(_Fake):
+    """A sink that brings files to those whom its target names, separated by commas, and remembers what it brought.
+
+    Args:
+        options_type: Its options.
+        instead: For ``recipients`` and ``deliver_each``: what happens instead.
+        answers: What recipients say at one try after the other, by name: a receipt, or an error. They take the file
+            where nothing is left to say.
+        calls: Every call that it got to deliver.
+        arrived: Name of the delivery, recipient and content of what was taken, in order.
+    """
+
+    options_type: type = NoOptions
+    instead: Instead = attrs.field(factory=dict)
+    answers: dict[str, list[Receipt | Exception]] = attrs.field(factory=dict)
+    calls: list[DeliverCall] = attrs.field(factory=list)
+    arrived: list[tuple[str, str, bytes]] = attrs.field(factory=list)
+    summary: str = "A messenger."
+
+    @hookimpl
+    def tailrace_sink(self) -> "PostSink":
+        """Hand over the sink, which is this very object."""
+        return self
+
+    def staging(self, call: StagingCall) -> Path | None:
+        """Nowhere: it brings what is kept."""
+        return None
+
+    def recipients(self, call: StagingCall) -> Sequence[str]:
+        """Those whom the target names."""
+        named: Sequence[str] = self._answer("recipients", call, _named)
+        return named
+
+    def deliver(self, call: DeliverCall) -> Receipt:
+        """Never called: it tells recipients apart."""
+        raise NotImplementedError
+
+    def deliver_each(self, call: DeliverCall) -> Sequence[Receipt]:
+        """Bring the file to each."""
+        self.calls.append(call)
+        receipts: Sequence[Receipt] = self._answer("deliver_each", call, self._deliver_each)
+        return receipts
+
+    def _deliver_each(self, call: DeliverCall) -> list[Receipt]:
+        return [self._bring(call, recipient) for recipient in call.recipients]
+
+    def _bring(self, call: DeliverCall, recipient: str) -> Receipt:
+        left = self.answers.get(recipient)
+        answer = left.pop(0) if left else Receipt("post", delivered=True, place=f"with {recipient}")
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.delivered:
+            self.arrived.append((call.delivery, recipient, call.parcel.path.read_bytes()))
+        return attrs.evolve(answer, recipient=recipient)
+
+
+def _named(call: StagingCall) -> list[str]:
+    return [name.strip() for name in (call.target or "").split(",") if name.strip()]
+
+
+def _folder(call: StagingCall | DeliverCall) -> Path:
+    if call.target is None:
         raise RequestError("The sink 'folder' needs a target.", hint="Name a folder.")
-    folder = Path(target)
+    folder = call.folder / call.target
     folder.mkdir(parents=True, exist_ok=True)
     return folder

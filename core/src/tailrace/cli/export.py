@@ -1,57 +1,51 @@
 """``tailrace export``."""
 
-import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+import math
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from tailrace.cli.deliveries import remind_of_worker
+from tailrace.cli.layout import Styled
 from tailrace.cli.quantities import counted, size, span
+from tailrace.cli.request import (
+    NOT_GIVEN,
+    NOTHING_SAID,
+    SELECT,
+    Removable,
+    RequestOptions,
+    changed_request,
+    new_request,
+)
 from tailrace.cli.running import run
 from tailrace.cli.session import COMMON, Common, Session, Shared
-from tailrace.model.errors import OptionError
-from tailrace.model.request import CredentialMode, ExportRequest, SinkRequest
-from tailrace.plugins.catalogue import first_party_distribution
+from tailrace.model.errors import RequestError
+from tailrace.model.request import ExportRequest
 
 if TYPE_CHECKING:
-    from tailrace.model.job import Artifact, Estimate, JobResult
+    from tailrace.model.job import Artifact, Estimate, JobResult, Learnt
+    from tailrace.model.work import ExportJob
 
-FAILED, PARTLY_DELIVERED = 1, 4
+PARTLY_DELIVERED = 4
 
-_SELECT = Group.create_ordered("What to export")
-_WRITE = Group.create_ordered("How to write it")
 _RUN = Group.create_ordered("How to run")
-
-Texts = tuple[str, ...]
-
-# A type that admits None would take the word "none" for it.
-_BY_POLICY = cast("CredentialMode", None)
+_TYPED = "password"
+_MARKS = {True: Styled("✓", "green"), False: Styled("✗", "red"), None: Styled("?", "yellow")}
+_JUDGED_FROM = 10
+"""Estimates from which "9 of 10" of them can be spoken of."""
 
 
 def export(
-    source: str,
+    source: str = NOT_GIVEN,
     /,
     *,
-    from_: Annotated[str, Parameter(name="--from", group=_SELECT)],
-    columns: Annotated[Texts, Parameter(group=_SELECT, negative=())] = (),
-    where: Annotated[Texts, Parameter(group=_SELECT, negative=(), allow_leading_hyphen=True)] = (),
-    since: Annotated[str | None, Parameter(group=_SELECT)] = None,
-    until: Annotated[str | None, Parameter(group=_SELECT)] = None,
-    sort: Annotated[Texts, Parameter(group=_SELECT, negative=(), allow_leading_hyphen=True)] = (),
-    limit: Annotated[int | None, Parameter(group=_SELECT, validator=Number(gte=0))] = None,
-    map_: Annotated[Texts, Parameter(name="--map", group=_SELECT, negative=())] = (),
-    credentials: Annotated[CredentialMode, Parameter(group=_SELECT)] = _BY_POLICY,
-    opener: Annotated[Texts, Parameter(group=_SELECT, negative=())] = (),
-    format_: Annotated[str, Parameter(name="--format", group=_WRITE)],
-    to: Annotated[Texts, Parameter(group=_WRITE, negative=())] = (),
-    tz: Annotated[str | None, Parameter(group=_WRITE)] = None,
-    compress: Annotated[bool, Parameter(group=_WRITE)] = True,
-    compress_level: Annotated[
-        Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, "fast"], Parameter(group=_WRITE, show_default=True)
-    ] = 6,
-    option: Annotated[Texts, Parameter(group=_WRITE, negative=())] = (),
+    request: RequestOptions = NOTHING_SAID,
+    template: Annotated[str, Parameter(group=SELECT)] = NOT_GIVEN,
+    without: Annotated[tuple[Removable, ...], Parameter(group=SELECT, negative=())] = (),
     estimate: Annotated[bool | None, Parameter(group=_RUN)] = None,
+    background: Annotated[bool, Parameter(group=_RUN, negative=())] = False,
+    wait: Annotated[bool, Parameter(group=_RUN, negative=())] = False,
     timeout: Annotated[float | None, Parameter(group=_RUN, validator=Number(gt=0))] = None,
     common: Common = COMMON,
     session: Shared,
@@ -59,119 +53,111 @@ def export(
     """Export a source as a file.
 
     Args:
-        source: Name of the source: pool, analytics …
-        from_: Where it reads: a URI such as proxywhirl:///path/to.db, or a path.
-        columns: Columns to keep, in this order, separated by commas; new=old renames.
-        where: Keep only rows for which this holds: "http_status >= 500". Several must all hold.
-        since: From this time on: 2026-08-15, 2026-08-15T12:00Z, or 7d before now.
-        until: Before this time.
-        sort: Columns to sort by, separated by commas; -column sorts downwards.
-        limit: Keep at most this many rows of each table.
-        map_: canonical=column, where a column has a name of its own; as often as needed.
-        credentials: What happens to user names and passwords: they are sealed (full), removed (sanitized, the default
-            where it is allowed), or replaced by ids (reference).
-        opener: Who can open what is sealed: file:PATH, env:NAME, keyring:NAME, password, or a recipient's public key;
-            as often as needed. The setting vault.openers if not given.
-        format_: Name of the format: csv, json …
-        to: Where to deliver: a folder, or SINK:TARGET; as often as needed.
-        tz: Time zone to show times in: Europe/Berlin. UTC if not given.
-        compress: Gzip the file (the default), or leave it as it is.
-        compress_level: 1 (quick) to 9 (small), or fast.
-        option: name=value for source, format or sink; plugin.name=value where several have it.
-        estimate: Only say how large it will be; --no-estimate exports without a word about it.
+        source: Name of the source: pool, analytics … Needed like --from and --format, unless a template says them.
+        template: Start from a saved template, NAME or OWNER/NAME; what is given besides takes the place of what it
+            says.
+        without: What of the template to leave out; as often as needed.
+        estimate: Only say how large it will be, and what it fits: Excel, mails, webhooks, the disk; --no-estimate
+            exports without a word about it.
+        background: Have a worker do it, whatever its size. What is expected to be large (the setting
+            jobs.background_from) goes to a worker anyway.
+        wait: Do it here and now, whatever its size.
         timeout: Seconds after which to give up.
     """
-    request = ExportRequest(
-        source=source,
-        location=from_,
-        format=format_,
-        sinks=tuple(_sink(text, session) for text in to) or (SinkRequest("disk"),),
-        columns=_split(columns),
-        where=where,
-        since=since,
-        until=until,
-        time_zone=tz,
-        sort=_split(sort),
-        limit=limit,
-        credentials=credentials or _default_mode(session),
-        openers=opener,
-        compress=compress,
-        compress_level=compress_level,
-        options=_options(option, map_),
-    )
+    if background and wait:
+        raise RequestError("--background and --wait exclude each other.", hint="See: tailrace export --help")
+    asked = _asked(source, request, template, without, session)
     terminal = session.terminal
-    for reference in opener:
+    if background:
+        # Said before anybody is asked for a password that could not be used.
+        session.engine.for_background(asked)
+    for reference in asked.openers:
         # A password is asked for now, before anything else is shown.
         session.engine.keyring.opener(reference)
     expected = None
     if estimate is not False and (estimate or not terminal.quiet):
-        exact = bool(estimate)
+        only = bool(estimate)
         expected = run(
             session,
-            lambda context: session.engine.estimate(request, context=context, exact=exact),
+            lambda context: session.engine.estimate(
+                asked, user=session.user, context=context, exact=only, template=template, fits=only
+            ),
             timeout=timeout,
         )
-        if estimate:
-            _tell_estimate(session, expected)
+        if only:
+            _tell_estimate(session, expected, template)
             return 0
         terminal.message(f"Estimated: {_expectation(expected)}.")
+    if background or not (wait or _is_quick(asked, expected, session)):
+        job = session.engine.submit(asked, user=session.user, estimate=expected, template=template, timeout=timeout)
+        tell_job(session, job)
+        return 0
     result = run(
         session,
-        lambda context: session.engine.export(request, context=context, estimate=expected),
+        lambda context: session.engine.export(
+            asked,
+            user=session.user,
+            context=context,
+            estimate=expected,
+            template=template,
+            retry=session.engine.retry_policy,
+        ),
         timeout=timeout,
     )
     if common.json:
-        terminal.document(_as_document(result, expected))
+        terminal.document(as_document(result, expected))
     else:
-        _tell_result(session, request, result)
-    return _exit_code(result)
+        tell_result(session, asked.source, result)
+    if not result.complete:
+        _tell_how_it_goes_on(session, result)
+    return exit_code(result)
 
 
-def _default_mode(session: Session) -> CredentialMode:
-    """``sanitized``, or what the policy allows instead; never ``full`` without being asked for."""
-    allowed = session.settings.credentials.allowed
-    others = [CredentialMode(mode) for mode in allowed if mode != "full"]
-    return CredentialMode.SANITIZED if not others or CredentialMode.SANITIZED in others else others[0]
-
-
-def _split(texts: Texts) -> Texts:
-    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
-
-
-def _sink(text: str, session: Session) -> SinkRequest:
-    """What ``--to`` means: ``NAME:TARGET``, the name of a sink, or a path."""
-    name, colon, target = text.partition(":")
-    # One letter and a colon is a drive.
-    if colon and re.fullmatch(r"[a-z][a-z0-9_-]+", name):
-        return SinkRequest(name, target or None)
-    installed = {entry.name for entry in session.engine.registry.entries() if entry.kind == "sink"}
-    # The name of a sink that could be installed is not taken for a folder either: the engine says how to get it.
-    if text in installed or first_party_distribution("sink", text):
-        return SinkRequest(text)
-    return SinkRequest("disk", text)
-
-
-def _options(pairs: Collection[str], mappings: Collection[str]) -> Mapping[str, str]:
-    options = dict(_pair(text, "--option", "name=value") for text in pairs)
-    if mappings:
-        renamed = dict(_pair(text, "--map", "canonical=column") for text in mappings)
-        given = [options["map"]] if "map" in options else []
-        options["map"] = ",".join([*given, *(f"{name}={column}" for name, column in renamed.items())])
-    return options
-
-
-def _pair(text: str, flag: str, shape: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise OptionError(flag, f"expected {shape}.", hint=f"For example: {flag} {shape}")
-    return name.strip(), value
-
-
-def _exit_code(result: "JobResult") -> int:
-    if result.complete:
-        return 0
+def _tell_how_it_goes_on(session: Session, result: "JobResult") -> None:
     receipts = [receipt for artifact in result.artifacts for receipt in artifact.receipts]
-    return PARTLY_DELIVERED if any(receipt.delivered for receipt in receipts) else FAILED
+    session.terminal.message(f"See: tailrace jobs deliveries {result.export_id}")
+    if any(receipt.transient for receipt in receipts if not receipt.delivered):
+        remind_of_worker(session)
+
+
+def _asked(
+    source: str, options: RequestOptions, template: str, without: tuple[Removable, ...], session: Session
+) -> ExportRequest:
+    if template is None:
+        if without:
+            message = "--without leaves out what a template says, and there is no --template."
+            raise RequestError(message, hint="See: tailrace export --help")
+        return new_request(
+            source, options, session, command="tailrace export", instead=", or start from a template: --template NAME"
+        )
+    saved = session.engine.templates.request(template, session.user)
+    return changed_request(saved, source, options, without, session)
+
+
+def _is_quick(request: ExportRequest, expected: "Estimate | None", session: Session) -> bool:
+    """Whether an export is to be done here, as far as is known."""
+    if expected is None or expected.bytes < session.settings.jobs.background_from:
+        return True
+    # In the background nobody could be asked for a password.
+    return session.engine.asks_for_password(request)
+
+
+def tell_job(session: Session, job: "ExportJob") -> None:
+    """Print which job was handed in, and how to follow it."""
+    terminal = session.terminal
+    if session.common.json:
+        from tailrace.model.convert import unstructure
+
+        terminal.document({"job": unstructure(job)})
+    else:
+        terminal.line(f"Submitted as job {job.id}.", "bold")
+        terminal.line(f"Follow it: tailrace jobs watch {job.id}")
+    remind_of_worker(session)
+
+
+def exit_code(result: "JobResult") -> int:
+    """What the command returns for this result."""
+    return 0 if result.complete else PARTLY_DELIVERED
 
 
 def _expectation(expected: "Estimate") -> str:
@@ -179,7 +165,8 @@ def _expectation(expected: "Estimate") -> str:
     return f"{about}{counted(expected.rows, 'row')}, {size(expected.bytes)}"
 
 
-def _as_document(result: "JobResult", expected: "Estimate | None") -> dict[str, Any]:
+def as_document(result: "JobResult", expected: "Estimate | None") -> dict[str, Any]:
+    """The result as the JSON document of the command."""
     from tailrace.model.convert import unstructure
 
     document: dict[str, Any] = unstructure(result) | {"complete": result.complete}
@@ -194,7 +181,7 @@ def _estimate_document(expected: "Estimate") -> dict[str, Any]:
     return {"rows": expected.rows, "bytes": expected.bytes, **unstructure(expected)}
 
 
-def _tell_estimate(session: Session, expected: "Estimate") -> None:
+def _tell_estimate(session: Session, expected: "Estimate", template: str | None) -> None:
     terminal = session.terminal
     if session.common.json:
         terminal.document({"estimate": _estimate_document(expected)})
@@ -211,32 +198,55 @@ def _tell_estimate(session: Session, expected: "Estimate") -> None:
     terminal.table(("table", "rows", "uncompressed", "as a file"), rows, right={1, 2, 3})
     for note in expected.notes:
         terminal.text(note)
+    terminal.line()
+    terminal.table((), [(_MARKS[fit.fits], fit.channel, fit.text) for fit in expected.fits])
+    if expected.learnt is not None:
+        terminal.line()
+        runs = f"{expected.learnt.runs} earlier runs of template {template}"
+        terminal.text(f"Learnt from {runs}: {lesson(expected.learnt)}.")
 
 
-def _tell_result(session: Session, request: ExportRequest, result: "JobResult") -> None:
+def lesson(learnt: "Learnt") -> str:
+    """What was learnt, in words: by which factor estimates are corrected, and how far off they are even so."""
+    # Rounded up, so that it stays true; but what is 4 % is not to become 4.1 % by the last of its binary digits.
+    percent = math.ceil(learnt.error * 1000 - 1e-9) / 10
+    judged = "9 of 10" if learnt.runs > _JUDGED_FROM else "all of them"
+    return f"\N{MULTIPLICATION SIGN}{learnt.factor:.3g}, within ±{percent:g} % of what came out ({judged})"
+
+
+def tell_result(session: Session, what: str, result: "JobResult") -> None:
+    """Print the result for people.
+
+    Args:
+        session: The command that asks.
+        what: What was exported: the name of the source, for one.
+        result: How it went.
+    """
     terminal = session.terminal
     files = counted(len(result.artifacts), "file")
     seconds = (result.finished - result.started).total_seconds()
     delivered = "" if result.complete else ", but not delivered everywhere"
-    terminal.line(f"Exported {request.source} as {files} in {span(seconds)}{delivered}.", "bold")
+    terminal.line(f"Exported {what} as {files} in {span(seconds)}{delivered}.", "bold")
     for artifact in result.artifacts:
         terminal.line()
-        for line in _about(artifact):
-            terminal.line(line)
+        _tell_artifact(session, artifact)
     if result.notes:
         terminal.line()
     for note in result.notes:
         terminal.text(f"Note: {note}")
 
 
-def _about(artifact: "Artifact") -> Iterator[str]:
-    manifest = artifact.manifest
+def _tell_artifact(session: Session, artifact: "Artifact") -> None:
+    terminal, manifest = session.terminal, artifact.manifest
     for receipt in artifact.receipts:
-        if receipt.delivered:
-            yield f"  {receipt.path or receipt.place or receipt.sink}"
-        else:
-            again = " Trying again may help." if receipt.transient else ""
-            yield f"  not delivered by {receipt.sink}: {receipt.error}{again}"
+        if not receipt.delivered:
+            again = " It is tried again." if receipt.transient else ""
+            whom = f"{receipt.sink}:{receipt.recipient}" if receipt.recipient else receipt.sink
+            terminal.text(f"not delivered by {whom}: {receipt.error}{again}", indent="  ")
+            continue
+        terminal.line(f"  {receipt.path or receipt.place or receipt.sink}")
+        if receipt.note:
+            terminal.text(receipt.note, indent="    ")
     rows = sum(table.rows.written for table in manifest.tables)
     packed = f" ({size(manifest.file.plain_size)} uncompressed)" if manifest.file.compression else ""
-    yield f"    {counted(rows, 'row')}, all proven to be in the file · {size(manifest.file.size)}{packed}"
+    terminal.line(f"    {counted(rows, 'row')}, all proven to be in the file · {size(manifest.file.size)}{packed}")

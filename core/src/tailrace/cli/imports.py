@@ -140,7 +140,7 @@ def undo(
     if import_id is None:
         return _list(session)
     wanted = import_id
-    result = run(session, lambda context: session.engine.undo(wanted, context=context))
+    result = run(session, lambda context: session.engine.undo(wanted, user=session.user, context=context))
     terminal = session.terminal
     if common.json:
         terminal.document(_document(result))
@@ -167,7 +167,9 @@ def _applied(session: Session, request: ImportRequest, path: Path | None) -> "Im
     from tailrace.restore.document import read_plan
 
     plan = None if path is None else read_plan(path)
-    return run(session, lambda context: session.engine.apply_import(request, plan=plan, context=context))
+    return run(
+        session, lambda context: session.engine.apply_import(request, plan=plan, user=session.user, context=context)
+    )
 
 
 def _document(value: Any) -> Any:

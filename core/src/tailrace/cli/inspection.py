@@ -58,6 +58,10 @@ def _facts(manifest: "Manifest") -> Iterator[tuple[str, str]]:
         since = manifest.time_range.since
         began = f"{since:%Y-%m-%d %H:%M:%S}" if since else "the beginning"
         yield "times", f"{began} up to {manifest.time_range.until:%Y-%m-%d %H:%M:%S} UTC"
+    if manifest.increment:
+        behind = ", ".join(file.name for file in manifest.increment.previous)
+        after = f", after {behind}" if behind else ""
+        yield "increment", f"{manifest.increment.number} of chain {manifest.increment.chain}{after}"
     yield "zone", manifest.time_zone
     yield "credentials", str(manifest.credentials)
     file = manifest.file

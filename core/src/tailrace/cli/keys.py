@@ -93,7 +93,10 @@ def add(
         key: What opens it now, in the same words; the setting vault.keys if not given.
     """
     _resolve(session, key, opener)
-    done = run(session, lambda context: session.engine.change_openers(file, add=opener, keys=key, context=context))
+    done = run(
+        session,
+        lambda context: session.engine.change_openers(file, add=opener, keys=key, user=session.user, context=context),
+    )
     return _tell_file(session, common, done)
 
 
@@ -114,7 +117,12 @@ def remove(
         key: What opens it now: file:PATH, env:NAME, keyring:NAME or password; the setting vault.keys if not given.
     """
     _resolve(session, key, ())
-    done = run(session, lambda context: session.engine.change_openers(file, remove=opener, keys=key, context=context))
+    done = run(
+        session,
+        lambda context: session.engine.change_openers(
+            file, remove=opener, keys=key, user=session.user, context=context
+        ),
+    )
     return _tell_file(session, common, done)
 
 
@@ -135,7 +143,10 @@ def rotate(
         key: What opens it now; the setting vault.keys if not given.
     """
     _resolve(session, key, opener)
-    done = run(session, lambda context: session.engine.rotate(file, openers=opener, keys=key, context=context))
+    done = run(
+        session,
+        lambda context: session.engine.rotate(file, openers=opener, keys=key, user=session.user, context=context),
+    )
     return _tell_file(session, common, done)
 
 
@@ -183,7 +194,7 @@ def _into_file(key: "KeyMaterial", path: Path, advice: str) -> None:
         os.write(descriptor, ("\n".join(lines) + "\n").encode())
         os.fsync(descriptor)
         try:
-            publish(staged, path)
+            publish(staged, path, private=True)
         except AlreadyExistsError as error:
             raise AlreadyExistsError(
                 error.message, hint="Choose another name: an old key may still be needed."

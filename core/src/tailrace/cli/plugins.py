@@ -7,6 +7,9 @@ from tailrace.cli.layout import Styled
 from tailrace.cli.session import COMMON, Common, Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tailrace.plugins.doctor import Finding
     from tailrace.plugins.registry import PluginEntry, Registry
 
 _STYLES = {
@@ -70,7 +73,7 @@ def doctor(*, common: Common = COMMON, session: Shared) -> int:
     """Import every plugin and look at what surrounds them; say what is wrong and how to mend it."""
     from tailrace.plugins.doctor import examine
 
-    findings = examine(session.registry)
+    findings = [*examine(session.registry), *_settings_of_sinks(session)]
     healthy = all(finding.verdict != "problem" for finding in findings)
     terminal = session.terminal
     if common.json:
@@ -91,6 +94,25 @@ def doctor(*, common: Common = COMMON, session: Shared) -> int:
     terminal.line()
     terminal.line("Nothing is wrong." if healthy else f"{problems} to mend.", "green" if healthy else "bold red")
     return 0 if healthy else 1
+
+
+def _settings_of_sinks(session: Shared) -> "Iterator[Finding]":
+    """What is wrong with the settings of sinks, which nobody reads before something is delivered."""
+    from tailrace.model.errors import TailraceError
+    from tailrace.pipeline.job import known_sinks, sink_settings
+    from tailrace.plugins.doctor import Finding
+
+    given = session.settings.sinks
+    try:
+        known_sinks(session.registry, given)
+    except TailraceError as error:
+        yield Finding("settings", "problem", error.message, error.hint)
+    names = {entry.name for entry in session.registry.entries() if entry.kind == "sink" and not entry.reason}
+    for name in sorted(names & set(given)):
+        try:
+            sink_settings(session.registry.sink(name), given)
+        except TailraceError as error:
+            yield Finding(f"sinks.{name}", "problem", error.message, error.hint)
 
 
 def _described(entry: "PluginEntry") -> dict[str, str]:

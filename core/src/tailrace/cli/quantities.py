@@ -1,25 +1,16 @@
 """Numbers as people read them: sizes, counts, spans of time."""
 
+from tailrace.model.quantities import readable_size as size
+
+__all__ = ["counted", "deviation", "roughly", "size", "span"]
+
 _KILO = 1000
 _MINUTE = 60
 _HOUR = 3600
+_DAY = 86_400
 _FEW = 10
 _SHORTEST = 0.05
 _MANY = 100
-
-
-def size(count: float) -> str:
-    """A number of bytes with three digits, in powers of 1,000: ``"45.1 MB"``."""
-    if count < _KILO:
-        return "1 byte" if count == 1 else f"{count:.0f} bytes"
-    value, units = count / _KILO, ["TB", "GB", "MB", "kB"]
-    # 999.5 would be rounded to four digits.
-    while value >= _KILO - 0.5 and len(units) > 1:
-        value /= _KILO
-        units.pop()
-    unit = units[-1]
-    decimals = 2 if value < _FEW - 0.005 else 1 if value < _MANY - 0.05 else 0
-    return f"{value:.{decimals}f} {unit}"
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
@@ -46,3 +37,11 @@ def deviation(expected: int, actual: int) -> str:
     if expected == actual:
         return "exact"
     return f"{(expected - actual) / actual:+.1%}".replace("%", " %") if actual else "none came"
+
+
+def roughly(seconds: float) -> str:
+    """A span of time in its largest unit, rounded down: ``"5 hours"``, ``"3 days"``, ``"less than a minute"``."""
+    for unit, length in (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE)):
+        if seconds >= length:
+            return counted(int(seconds // length), unit)
+    return "less than a minute"

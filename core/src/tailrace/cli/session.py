@@ -11,6 +11,7 @@ from tailrace.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from tailrace.engine import Engine
+    from tailrace.model.job import User
     from tailrace.plugins.registry import Registry
     from tailrace.settings import Settings
 
@@ -46,6 +47,11 @@ class Session:
         from tailrace.settings import load_settings
 
         return load_settings(self.common.config)
+
+    @cached_property
+    def user(self) -> "User":
+        """Who asks: as the settings say, or the operating system's user."""
+        return attrs.evolve(self.engine.system_user, agent="tailrace command line")
 
     @cached_property
     def registry(self) -> "Registry":

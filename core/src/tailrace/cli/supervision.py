@@ -70,7 +70,7 @@ def supervise(
         cancel()
 
     told = False
-    with _handling(on_signal):
+    with handling(on_signal):
         thread.start()
         while thread.is_alive():
             thread.join(interval)
@@ -89,7 +89,12 @@ def end_now(code: int) -> None:
 
 
 @contextlib.contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle SIGINT, SIGTERM and SIGHUP, until the block is left.
+
+    Args:
+        handler: Called at each.
+    """
     if threading.current_thread() is not threading.main_thread():
         # Python hears signals in its main thread only; whoever called us from another one handles them.
         yield

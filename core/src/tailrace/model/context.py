@@ -1,5 +1,6 @@
 """Progress, cancellation and deadline: the one small object that travels along with an export."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -80,9 +81,32 @@ class Context:
                 hint="Nothing was published. Allow more time, or narrow the export.",
             )
 
+    def sleep(self, seconds: float) -> None:
+        """Do nothing for a while.
+
+        Raises:
+            CancelledError: Somebody asked to stop.
+            DeadlineError: The time is up, or would be.
+        """
+        left = math.inf if self.timeout is None else self.timeout - (self.clock() - self._began)
+        self._cancelled.wait(max(0.0, min(seconds, left + 0.001)))
+        self.check()
+
     def quiet(self) -> "Context":
         """The same cancellation and deadline, for work whose progress is nobody's business."""
         other = attrs.evolve(self, on_progress=None)
+        other._cancelled, other._began = self._cancelled, self._began  # noqa: SLF001 - of the same class
+        return other
+
+    def observed(self, also: Callable[[Progress], None]) -> "Context":
+        """The same cancellation and deadline, with somebody else who is told of progress, too."""
+        told = [also] if self.on_progress is None else [self.on_progress, also]
+
+        def tell(progress: Progress) -> None:
+            for one in told:
+                one(progress)
+
+        other = attrs.evolve(self, on_progress=tell)
         other._cancelled, other._began = self._cancelled, self._began  # noqa: SLF001 - of the same class
         return other
 

@@ -62,6 +62,10 @@ def unstructure(value: object) -> Any:
     return _CONVERTER.unstructure(value)
 
 
+_WITH_ATTRIBUTE = 2
+"""Arguments of a ValueError that says which attribute it is about."""
+
+
 def _problems(error: BaseException, path: str) -> list[str]:
     if isinstance(error, IterableValidationError | ClassValidationError):
         found: list[str] = []
@@ -81,6 +85,9 @@ def _problems(error: BaseException, path: str) -> list[str]:
         return [f"required key is missing @ {path}"]
     if isinstance(error, _WrongType | TailraceError):
         return [f"{error} @ {path}"]
+    if type(error) is ValueError and len(error.args) == _WITH_ATTRIBUTE and isinstance(error.args[1], attrs.Attribute):
+        # As validators of plugins are asked to raise it: written for whoever reads it, without the value.
+        return [f"{error.args[0]} @ {path}"]
     # Texts of foreign errors may quote the value; ours (validators of the model) are written not to.
     return [f"the value does not fit ({type(error).__name__}) @ {path}"]
 

@@ -28,9 +28,11 @@
         │   ├── NoSpaceError        the disk or quota is full
         │   └── AlreadyExistsError  the name is taken
         ├── IncompleteError       rows were lost on the way
+        ├── UndeliveredError      the file is made, and nobody could be given it
         └── InterruptedExportError
             ├── CancelledError      somebody asked to stop
-            └── DeadlineError       the time was up
+            ├── DeadlineError       the time was up
+            └── LeaseLostError      somebody else has the job by now
 
 Facts are attributes, not only text. ``hint`` is what to do next, in one sentence.
 """
@@ -53,6 +55,8 @@ class TailraceError(Exception):
 
     exit_code: ClassVar[int] = 1
     """What the command line returns for this kind of error."""
+    origin: str = ""
+    """The plugin that raised it, such as ``"source pool"``; empty where none did."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -278,6 +282,21 @@ class IncompleteError(PermanentError):
     """Rows read, written and re-read differ: the file was thrown away."""
 
 
+class UndeliveredError(PermanentError):
+    """The file is made and kept, and nobody could be given it.
+
+    Args:
+        message: What happened.
+        export_id: The export, whose file can be sent again.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, export_id: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.export_id = export_id
+
+
 class InterruptedExportError(PermanentError):
     """The export was stopped before its end; nothing was published."""
 
@@ -288,3 +307,7 @@ class CancelledError(InterruptedExportError):
 
 class DeadlineError(InterruptedExportError):
     """The time allowed for the export was up."""
+
+
+class LeaseLostError(InterruptedExportError):
+    """The job was taken from this process, because it had not been heard of for too long; another one has it by now."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal, NoReturn
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 2
 """Version of the manifest's own shape; raised when a reader of the old shape would misread the new one.
 
 1. The first.
-2. ``vault``, ``seal``, ``redaction`` and ``signature``.
+2. ``vault``, ``seal``, ``redaction``, ``audit`` and ``signature``; and ``increment``, which only increments have.
 """
 
 _MOST = 2**63
@@ -94,6 +94,53 @@ class RangeRecord:
     column: str
     since: datetime | None
     until: datetime
+
+
+@attrs.frozen
+class PreviousFile:
+    """A file of the increment before, as an increment names it.
+
+    Args:
+        name: File name, without folder.
+        sha256: SHA-256 of the bytes on disk, hexadecimal.
+        tables: Names of the tables in it.
+    """
+
+    name: str
+    sha256: str
+    tables: tuple[str, ...]
+
+
+@attrs.frozen
+class IncrementRecord:
+    """Which part of a chain of increments a file is: ``since <= time < until``, and what it goes on from.
+
+    Args:
+        chain: Id of the chain: that of its schedule.
+        number: Counts the increments of the chain, from 1 on.
+        since: Where it begins; None for the beginning of the data.
+        until: Where it ends, exclusive, UTC: where the next one begins.
+        previous: Files of the increment before; in a manifest, those that hold a table of this file: one, as long as
+            tables are dealt out to files as before. None at all for the first of a chain.
+    """
+
+    chain: str
+    number: int = attrs.field()
+    since: datetime | None
+    until: datetime
+    previous: tuple[PreviousFile, ...] = ()
+
+    @number.validator
+    def _counts_from_one(self, attribute: "attrs.Attribute[int]", value: int) -> None:
+        if value < 1:
+            message = "expected a number from 1 on"
+            raise ValueError(message, attribute)
+
+    def beside(self, tables: Collection[str]) -> "IncrementRecord":
+        """The same for a file with these tables: only with what it goes on from itself."""
+        return attrs.evolve(
+            self, previous=tuple(file for file in self.previous if not set(tables).isdisjoint(file.tables))
+        )
 
 
 @attrs.frozen
@@ -197,9 +244,12 @@ class Manifest:
         tables: The tables in this file.
         file: The file itself.
         notes: What was recognised, decided or reported on the way.
+        increment: Which part of a chain of increments it is; None when it is none.
         vault: The header of the sealed credentials, in mode ``full``: see :mod:`tailrace.vault.header`.
         seal: What authenticates the file, in mode ``full``.
         redaction: What the file was searched for, in modes other than ``full``; None if the source knows of no secrets.
+        audit: Hash of the newest entry of the audit trail when the export began: whoever cuts or rewrites the trail
+            before it has this manifest against them. None where there was no trail.
         signature: Who vouches for this manifest; None when nobody does.
     """
 
@@ -218,10 +268,21 @@ class Manifest:
     tables: tuple[TableRecord, ...]
     file: FileRecord
     notes: tuple[str, ...] = ()
+    increment: IncrementRecord | None = None
     vault: Mapping[str, Any] | None = None
     seal: SealRecord | None = None
     redaction: RedactionRecord | None = None
+    audit: str | None = None
     signature: SignatureRecord | None = None
+
+
+def manifest_document(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as the JSON-like values that stand in its file, and that a signature is of."""
+    document: dict[str, Any] = unstructure(manifest)
+    if manifest.increment is None:
+        # So manifests from before there were increments stay what they are, and so do their signatures.
+        del document["increment"]
+    return document
 
 
 def encode_manifest(manifest: Manifest, *, name: str | None = None) -> bytes:
@@ -233,7 +294,7 @@ def encode_manifest(manifest: Manifest, *, name: str | None = None) -> bytes:
     """
     if name is not None:
         manifest = attrs.evolve(manifest, file=attrs.evolve(manifest.file, name=name))
-    document = json.dumps(unstructure(manifest), indent=2, ensure_ascii=False) + "\n"
+    document = json.dumps(manifest_document(manifest), indent=2, ensure_ascii=False) + "\n"
     # Half characters, as in a path that is not UTF-8, become JSON's own escapes.
     return document.encode(errors="backslashreplace")
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from tailrace.model.errors import RequestError
+from tailrace.model.notify import Notify
 
 CompressionLevel = int | Literal["fast"]
 
@@ -79,6 +80,7 @@ class ExportRequest:
             :mod:`tailrace.vault.keyring`. Empty: those of the settings.
         options: Options of source and format, by name; texts are converted to the option's type. ``"csv.delimiter"``
             names the plugin where both have an option of that name.
+        notify: Who is told how it ended; None for what the user generally prefers, empty for nobody.
     """
 
     source: str
@@ -97,6 +99,7 @@ class ExportRequest:
     compress_level: CompressionLevel = attrs.field(default=6, validator=_level)
     openers: tuple[str, ...] = ()
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    notify: tuple[Notify, ...] | None = None
 
 
 @attrs.frozen

@@ -52,6 +52,7 @@ def _table(job: Job, table: Table, context: Context, *, exact: bool) -> TableEst
         plain_bytes=empty.plain_size + round((full.plain_size - empty.plain_size) * share),
         bytes=empty.size + round((full.size - empty.size) * share),
         exact_rows=counted,
+        columns=len(job.selection.apply(table)[1]),
     )
 
 

@@ -23,8 +23,20 @@ def foreign_errors(kind: str, name: str, *, during_reading: str | None = None) -
         during_reading: The source that is read meanwhile; what polars raises is then about its data.
     """
     try:
+        with _told_apart(kind, name, during_reading):
+            yield
+    except TailraceError as error:
+        error.origin = error.origin or f"{kind} {name}"
+        raise
+
+
+@contextmanager
+def _told_apart(kind: str, name: str, during_reading: str | None) -> Iterator[None]:
+    try:
         yield
-    except (TailraceError, KeyboardInterrupt, GeneratorExit):
+    except TailraceError:
+        raise
+    except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
         source = name if kind == "source" else during_reading

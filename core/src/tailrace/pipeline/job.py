@@ -1,19 +1,22 @@
 """A request, made ready: plugins loaded, options built, texts read. All that can fail before data is touched."""
 
+import difflib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from tailrace.model.context import Context
-from tailrace.model.convert import unstructure
+from tailrace.model.convert import StructureError, structure, unstructure
 from tailrace.model.dataset import Dataset, Table
-from tailrace.model.errors import PluginContractError, RequestError, SourceError, TailraceError
+from tailrace.model.errors import ConfigurationError, PluginContractError, RequestError, SourceError, TailraceError
 from tailrace.model.job import User
-from tailrace.model.manifest import SCHEMA_VERSION
+from tailrace.model.manifest import SCHEMA_VERSION, IncrementRecord
 from tailrace.model.options import build_options
 from tailrace.model.request import CompressionLevel, ExportRequest
 from tailrace.pipeline import expressions
@@ -21,8 +24,10 @@ from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.record import column_records
 from tailrace.pipeline.routing import Owner, deal
 from tailrace.pipeline.transform import Selection
-from tailrace.plugins.kinds import FileLayout, Format, Sink, Source, SourceCall
+from tailrace.plugins.catalogue import first_party_distribution
+from tailrace.plugins.kinds import FileLayout, Format, Source, SourceCall
 from tailrace.plugins.registry import LoadedPlugin, Registry
+from tailrace.plugins.sinks import Configurable, Sink, StagingCall, TargetChecker, no_secrets
 from tailrace.reading.userinfo import redacted
 from tailrace.vault.keys import SigningKey
 from tailrace.vault.sealing import Vault
@@ -38,6 +43,7 @@ class Destination:
     plugin: LoadedPlugin[Sink]
     target: str | None
     options: Any = attrs.field(repr=False)
+    settings: Any = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -59,6 +65,10 @@ class Job:
         reference: Makes ids for secrets.
         vault: Seals secrets, in credential mode ``full``.
         signing_key: Signs the manifests, where one is set.
+        folder: Folder that relative paths count from: the working folder of whoever asked.
+        secret: Reveals secrets that the settings of sinks refer to.
+        link: Where whoever may can fetch the files; empty where that is not known.
+        increment: Which part of a chain it makes, with all files of the part before; None when it makes none.
     """
 
     request: ExportRequest
@@ -75,6 +85,10 @@ class Job:
     reference: Callable[..., str] = attrs.field(repr=False)
     vault: Vault | None = attrs.field(default=None, repr=False)
     signing_key: SigningKey | None = attrs.field(default=None, repr=False)
+    folder: Path = Path()
+    secret: Callable[[str], str] = attrs.field(default=no_secrets, repr=False)
+    link: str = ""
+    increment: IncrementRecord | None = None
 
     @classmethod
     def prepare(
@@ -88,19 +102,24 @@ class Job:
         reference: Callable[..., str],
         vault: Vault | None = None,
         signing_key: SigningKey | None = None,
+        folder: Path = Path(),
+        sinks: Mapping[str, Mapping[str, Any]] | None = None,
+        secret: Callable[[str], str] = no_secrets,
+        link: str = "",
     ) -> "Job":
-        """Load the plugins and read the request.
+        """Load the plugins and read the request; ``sinks`` are the settings of sinks, by name.
 
         Raises:
             RequestError: Something in the request cannot be.
+            ConfigurationError: The settings of a sink cannot be used.
             PluginError: A plugin cannot be used.
         """
         source, format_ = registry.source(request.source), registry.format(request.format)
-        sinks = [registry.sink(sink.name) for sink in request.sinks]
+        loaded = [registry.sink(sink.name) for sink in request.sinks]
         owners = [
             Owner("source", source.name, source.object.options_type),
             Owner("format", format_.name, format_.object.options_type),
-            *(Owner("sink", sink.name, sink.object.options_type) for sink in sinks),
+            *(Owner("sink", sink.name, sink.object.options_type) for sink in loaded),
         ]
         for_source, for_format, *for_sinks = deal(request.options, owners)
         format_options = _options(owners[1], for_format)
@@ -120,14 +139,61 @@ class Job:
             format_options=format_options,
             layout=layout,
             destinations=tuple(
-                Destination(sink, asked.target, _options(owner, {**common, **asked.options}))
-                for sink, asked, common, owner in zip(sinks, request.sinks, for_sinks, owners[2:], strict=True)
+                Destination(
+                    sink,
+                    asked.target,
+                    _options(owner, {**common, **asked.options}),
+                    sink_settings(sink, sinks or {}),
+                )
+                for sink, asked, common, owner in zip(loaded, request.sinks, for_sinks, owners[2:], strict=True)
             ),
             selection=Selection.of(request, now),
             reference=reference,
             vault=vault,
             signing_key=signing_key,
+            folder=folder,
+            secret=secret,
+            link=link,
         )
+
+    def check_targets(self) -> None:
+        """Let every sink that can judge its target beforehand do so; nothing is read, made or opened.
+
+        Raises:
+            RequestError: A target, or a pattern for names, can never work.
+            PluginContractError: A sink fails at it.
+        """
+        for number, destination in enumerate(self.destinations):
+            sink = destination.plugin
+            with foreign_errors("sink", sink.name):
+                if isinstance(sink.object, TargetChecker):
+                    sink.object.check_target(self.staging_call(number))
+
+    def offered_folder(self, number: int) -> Path | None:
+        """Where the sink of a destination would like files to be made; None for anywhere.
+
+        Raises:
+            RequestError: It refuses its target.
+            StorageError: The folder cannot be written to.
+            PluginContractError: It offers something else.
+        """
+        sink = self.destinations[number].plugin
+        with foreign_errors("sink", sink.name):
+            folder = sink.object.staging(self.staging_call(number))
+        if folder is not None and not isinstance(folder, Path):
+            message = f"Sink {sink.name} offers {type(folder).__name__} instead of a folder to make the file in."
+            raise PluginContractError(sink.name, message, hint=REPORT_IT)
+        return folder
+
+    def staging_call(self, number: int) -> StagingCall:
+        """What the sink of a destination is asked about its target."""
+        destination = self.destinations[number]
+        return StagingCall(destination.target, destination.options, self._own_fields, self.folder, destination.settings)
+
+    @cached_property
+    def _own_fields(self) -> Mapping[str, str]:
+        # Asked for each of perhaps a thousand recipients.
+        return self.fields(self.source.name)
 
     @contextmanager
     def open(self, context: Context) -> Iterator[Dataset]:
@@ -145,6 +211,7 @@ class Job:
             reference=self.reference,
             context=context,
             seal=None if self.vault is None else self.vault.seal,
+            folder=self.folder,
         )
         with foreign_errors("source", self.source.name):
             opened = self.source.object.open(call)
@@ -252,6 +319,51 @@ class Job:
             "tables": described,
             **({"vault": header} if header else {}),
         }
+
+
+def known_sinks(registry: Registry, given: Mapping[str, Any]) -> None:
+    """Return where settings are given only to sinks that there are, or that are ours and may be installed yet.
+
+    Args:
+        registry: The plugins.
+        given: What the settings say about sinks, by name.
+
+    Raises:
+        ConfigurationError: One is misspelt.
+    """
+    known = {entry.name for entry in registry.entries() if entry.kind == "sink"}
+    for name in given:
+        if name not in known and not first_party_distribution("sink", name):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean [sinks.{close[0]}]?" if close else f"There is: {', '.join(sorted(known))}."
+            raise ConfigurationError(f"There are settings [sinks.{name}], and no sink of that name.", hint=hint)
+
+
+def sink_settings(sink: LoadedPlugin[Sink], given: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The settings of a sink; None where it has none.
+
+    Args:
+        sink: The sink.
+        given: What the settings say about sinks, by name.
+
+    Raises:
+        ConfigurationError: They are not those that the sink has.
+    """
+    with foreign_errors("sink", sink.name):
+        kind = sink.object.settings_type if isinstance(sink.object, Configurable) else None
+    values = given.get(sink.name, {})
+    if kind is None:
+        if values:
+            message = f"The sink {sink.name} has no settings, and [sinks.{sink.name}] gives it some."
+            raise ConfigurationError(message, hint=f"Its options are options of a request: plugins show {sink.name}")
+        return None
+    try:
+        # Validators are the plugin's own code.
+        with foreign_errors("sink", sink.name):
+            return structure(values, kind, what=f"What the settings say in [sinks.{sink.name}]")
+    except StructureError as error:
+        message = error.message
+    raise ConfigurationError(message, hint=f"They are described on the page of the sink {sink.name}.")
 
 
 def _options(owner: Owner, given: Mapping[str, Any]) -> Any:

@@ -36,7 +36,24 @@ def column_records(schema: Mapping[str, Any], columns: Sequence[Column]) -> tupl
     )
 
 
-def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[str]) -> Manifest:
+def parameters_of(job: "Job") -> dict[str, Any]:
+    """The request as it may be shown: without anything secret, and without where keys lie on this machine."""
+    parameters: dict[str, Any] = unstructure(job.request)
+    parameters["location"] = redacted(job.request.location)
+    parameters["where"] = [redacted(text) for text in job.request.where]
+    # Which plugin an option belongs to, and whether it is secret, is settled by now.
+    parameters["options"] = public_options(job.source_options)
+    parameters["sinks"] = [sink.name for sink in job.request.sinks]
+    # Where keys lie is nobody's business; their ids are in the header.
+    del parameters["openers"]
+    # Nor is who was told: addresses, which the file would take along.
+    del parameters["notify"]
+    return parameters
+
+
+def manifest_of(
+    job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[str], *, audit: str | None = None
+) -> Manifest:
     """The manifest of one finished file.
 
     Args:
@@ -44,19 +61,12 @@ def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[
         dataset: What the source offered.
         proven: The file, with its counts.
         notes: What was recognised or decided, before the format added its own.
+        audit: The newest hash of the audit trail, where there is one.
     """
     from tailrace import __version__
 
     window = job.selection.window
     timed = next((table.time_column for table in proven.tables if table.time_column), None)
-    parameters = unstructure(job.request)
-    parameters["location"] = redacted(job.request.location)
-    parameters["where"] = [redacted(text) for text in job.request.where]
-    # Which plugin an option belongs to, and whether it is secret, is settled by now.
-    parameters["options"] = public_options(job.source_options)
-    parameters["sinks"] = [sink.name for sink in job.request.sinks]
-    # Where keys lie on this machine is nobody's business; their ids are in the header.
-    del parameters["openers"]
     fields = job.fields(proven.name)
     encoded = proven.encoded
     plain_sha256, sha256 = proven.digests
@@ -69,7 +79,7 @@ def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[
         source=SourceRecord(_plugin(job.source), redacted(job.request.location), dataset.version),
         format=_plugin(job.format),
         format_options=public_options(job.format_options),
-        parameters=parameters,
+        parameters=parameters_of(job),
         time_range=None if window is None or timed is None else RangeRecord(timed, window.since, window.until),
         time_zone=job.selection.zone.key,
         credentials=job.request.credentials,
@@ -92,7 +102,9 @@ def manifest_of(job: "Job", dataset: Dataset, proven: "Proven", notes: Sequence[
             compression=None if job.level is None else CompressionRecord("gzip", job.level),
         ),
         notes=tuple(dict.fromkeys([*notes, *proven.notes])),
+        increment=None if job.increment is None else job.increment.beside([table.name for table in proven.tables]),
         redaction=proven.redaction,
+        audit=audit,
         vault=job.sealed_header(proven.tables),
         seal=None if job.vault is None else job.vault.seal_content(plain_sha256),
     )

@@ -1,5 +1,6 @@
 """Checking a finished export again, any time later, and saying what is inside."""
 
+import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -73,7 +74,8 @@ def inspect(path: Path) -> Inspection:
     """Read what a file's manifest says, without opening the file itself.
 
     Args:
-        path: The data file, or its manifest.
+        path: The data file, or its manifest. A symbolic link that has no manifest beside it stands for the file that
+            it leads to, such as the link ``latest`` of the sink ``disk``.
 
     Raises:
         SourceError: There is no manifest.
@@ -84,6 +86,8 @@ def inspect(path: Path) -> Inspection:
         message = f"{path} is not the name of a file."
         raise SourceError(message, hint="Name the exported file, or its manifest.")
     file = path.with_name(name)
+    if file.is_symlink() and not os.path.lexists(manifest_path(file)):
+        file = Path(os.path.realpath(file))
     beside = manifest_path(file)
     try:
         status = beside.stat()

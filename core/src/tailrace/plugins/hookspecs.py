@@ -2,7 +2,8 @@
 
 import pluggy
 
-from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source
+from tailrace.plugins.kinds import ExportEvent, Format, Source
+from tailrace.plugins.sinks import Sink
 
 PROJECT = "tailrace"
 

@@ -1,4 +1,4 @@
-"""The contracts of sources, formats and sinks.
+"""The contracts of sources and formats; those of sinks are in :mod:`tailrace.plugins.sinks`.
 
 Each method takes one *call* record, so that it can grow without breaking the plugins that exist. The engine calls these
 objects itself; pluggy only hands them over.
@@ -15,8 +15,6 @@ import attrs
 from tailrace.model.columns import Column
 from tailrace.model.context import Context
 from tailrace.model.dataset import Dataset
-from tailrace.model.job import Receipt
-from tailrace.model.manifest import Manifest
 from tailrace.model.request import CredentialMode, TimeRange
 
 if TYPE_CHECKING:
@@ -44,6 +42,9 @@ class SourceCall:
         context: Progress, cancellation, deadline.
         seal: ``seal(table, column, values, bound)`` seals texts in mode ``full``, each to the values of the frame
             ``bound`` in its row; None in the other modes. What was sealed is told in :attr:`tailrace.Table.sealed`.
+        folder: Folder that relative paths count from: the working folder of whoever asked for the export.
+        partition: The token of the one part to open, out of what :meth:`PartitionedSource.partitions` gave; None for
+            everything. Sources that do not split never get one.
     """
 
     location: str
@@ -54,6 +55,8 @@ class SourceCall:
     reference: Callable[..., str] = attrs.field(repr=False)
     context: Context = attrs.field(repr=False)
     seal: "Seal | None" = attrs.field(default=None, repr=False)
+    folder: Path = Path()
+    partition: Mapping[str, Any] | None = None
 
 
 @runtime_checkable
@@ -77,6 +80,43 @@ class Source(Protocol):
             SourceError: Missing, damaged, of another shape. The message names what was expected.
             TransientError: Locked or away for now.
             NotAllowedError: A credential mode that this source cannot keep.
+        """
+        ...
+
+
+@attrs.frozen
+class Partition:
+    """A part of what a source offers, to be opened on its own, perhaps by another process.
+
+    Args:
+        token: Names the part, in JSON-like values that only the source understands; see :attr:`SourceCall.partition`.
+        rows: How many rows it has, those that cannot be read included; None where that is not known.
+    """
+
+    token: Mapping[str, Any]
+    rows: int | None = None
+
+
+@runtime_checkable
+class PartitionedSource(Protocol):
+    """What a :class:`Source` also has that can be read in parts, so that several processes can share the work."""
+
+    def partitions(self, call: SourceCall, most: int) -> Sequence[Partition]:
+        """How a request splits into parts.
+
+        The parts have no row in common, are everything together, and come in the order of the source: the rows of all
+        parts, one behind the other, are those of the whole, and every part has the columns of the whole. They are
+        valid as long as the data does not change.
+
+        Args:
+            call: The request, without a partition.
+            most: How many parts there may be at most, at least 1; fewer where the data has no more places to cut at.
+
+        Returns:
+            The parts; an empty sequence where it cannot be split.
+
+        Raises:
+            SourceError: As for :meth:`Source.open`, which also raises RequestError for a token that is none of its own.
         """
         ...
 
@@ -289,84 +329,6 @@ class CarriesManifest(Protocol):
 
         Raises:
             IntegrityError: The file is not built as this format writes it.
-        """
-        ...
-
-
-@attrs.frozen
-class Parcel:
-    """A finished, proven file that is to be delivered.
-
-    Args:
-        path: Where the file lies, under a temporary name; the engine removes it after the last delivery.
-        manifest: What the file is; ``manifest.file.name`` is the name that the engine suggests.
-        fields: Values for name patterns: source, table, timestamp, user, format, ext, year, month, day, id.
-    """
-
-    path: Path
-    manifest: Manifest
-    fields: Mapping[str, str]
-
-
-@attrs.frozen
-class StagingCall:
-    """Asks a sink where it would like the file to be made."""
-
-    target: str | None
-    options: Any
-    fields: Mapping[str, str]
-
-
-@attrs.frozen
-class DeliverCall:
-    """What a sink is asked to deliver.
-
-    Args:
-        parcel: The file.
-        target: What the user wrote behind ``--to NAME:``; None for the sink's default.
-        options: Instance of the sink's ``options_type``.
-        context: Progress, cancellation, deadline.
-        delivered: Other files of this export on this machine, which must not be replaced, whatever the options say.
-    """
-
-    parcel: Parcel
-    target: str | None
-    options: Any
-    context: Context = attrs.field(repr=False)
-    delivered: frozenset[Path] = frozenset()
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """Takes a finished file somewhere: one attempt per call, and it says how it went."""
-
-    @property
-    def summary(self) -> str:
-        """One sentence for ``tailrace plugins list``; a plain attribute will do."""
-        ...
-
-    @property
-    def options_type(self) -> type:
-        """The attrs class of its options; a plain attribute will do."""
-        ...
-
-    def staging(self, call: StagingCall) -> Path | None:
-        """Folder in which the engine should make the file, so that delivering it is a rename; None for anywhere.
-
-        Called before anything is read: the place to refuse a target that can never work.
-
-        Raises:
-            RequestError: The target or a pattern cannot be used.
-            StorageError: The folder cannot be written to.
-        """
-        ...
-
-    def deliver(self, call: DeliverCall) -> Receipt:
-        """Deliver once.
-
-        Raises:
-            TransientError: Trying again may help.
-            PermanentError: It will not.
         """
         ...
 

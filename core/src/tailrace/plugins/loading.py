@@ -13,7 +13,8 @@ import pluggy
 
 from tailrace.model.errors import PluginContractError, PluginError, PluginLoadError
 from tailrace.plugins import hookspecs
-from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source
+from tailrace.plugins.kinds import ExportEvent, Format, Source
+from tailrace.plugins.sinks import Sink
 from tailrace.reading.userinfo import redacted
 
 HOOKS: Mapping[str, str] = {

@@ -22,7 +22,8 @@ from tailrace.plugins.selection import PluginSelection, normalized
 if TYPE_CHECKING:
     import pluggy
 
-    from tailrace.plugins.kinds import ExportEvent, Format, Sink, Source, TableReader
+    from tailrace.plugins.kinds import ExportEvent, Format, Source, TableReader
+    from tailrace.plugins.sinks import Sink
 
 T = TypeVar("T")
 Status = Literal["available", "loaded", "failed", "denied", "conflict", "shadowed"]

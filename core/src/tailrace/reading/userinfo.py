@@ -40,6 +40,8 @@ _CREDENTIALS = (
 )
 """What stands before the credentials is the first group of each."""
 
+_MAIL_TARGET = re.compile(r"""(?<![\w@:/.-])(email:[^\s:@/,;"'<>]+@(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}(?![\w:@-]|\.\w))""")
+"""``email:ann@example.com`` is whom mail goes to, and no user of that name: no port, and no number for a host."""
 _SIGNS = ("@", "%40", "%25")
 """What every text with credentials contains: an ``@``, or one escaped to any depth (%40, %2540, %252540 …).
 
@@ -76,6 +78,14 @@ def redacted(text: str) -> str:
     Returns:
         The same text without ``name:password@``.
     """
+    if not any(sign in text for sign in _SIGNS):
+        return text
+    # Every other part is an address to which mail goes.
+    parts = _MAIL_TARGET.split(text)
+    return "".join(part if number % 2 else _without(part) for number, part in enumerate(parts))
+
+
+def _without(text: str) -> str:
     for pattern in _CREDENTIALS:
         text = re.sub(pattern, r"\1", text)
     return text

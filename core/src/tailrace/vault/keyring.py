@@ -118,6 +118,23 @@ class Keyring:
             return key
         raise _unfit(key, "trusted", "a signer's public key")
 
+    def secret(self, reference: str) -> str:
+        """A secret that is no key of ours, such as the password of a mail server: its first line.
+
+        Args:
+            reference: ``file:PATH``, ``env:NAME`` or ``keyring:NAME``.
+
+        Raises:
+            ConfigurationError: It is not there; what was given is not quoted, as it may be the secret itself.
+        """
+        if not reference.startswith(("file:", "env:", "keyring:")):
+            message = "A secret was given itself, or by no reference that there is."
+            raise ConfigurationError(message, hint="Write file:PATH, env:NAME or keyring:NAME.")
+        text = self._text(reference).partition("\n")[0].removesuffix("\r")
+        if not text:
+            raise ConfigurationError(f"There is nothing in {reference}.", hint="A secret was expected there.")
+        return text
+
     def find(self, reference: str, *, new_password: bool = False) -> KeyMaterial | Password:
         """The key that a reference names.
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import attrs
 
-from tailrace.model.convert import unstructure
 from tailrace.model.errors import ConfigurationError, TamperedError
-from tailrace.model.manifest import Manifest, SignatureRecord
+from tailrace.model.manifest import Manifest, SignatureRecord, manifest_document
 from tailrace.vault.canonical import canonical_json
 from tailrace.vault.keys import Signer, SigningKey
 
@@ -52,7 +51,7 @@ def signer_of(manifest: Manifest) -> Signer | None:
 
 def _message(manifest: Manifest) -> bytes:
     # Through JSON once, so that it is what a reader of the file sees: tuples are lists by then, and times texts.
-    document: dict[str, Any] = json.loads(json.dumps(unstructure(manifest)))
+    document: dict[str, Any] = json.loads(json.dumps(manifest_document(manifest)))
     document.pop("signature")
     document["file"].pop("name")
     return _CONTEXT + canonical_json(document)
