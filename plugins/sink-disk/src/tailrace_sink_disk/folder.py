@@ -1,12 +1,13 @@
-"""Making folders below a root without ever following a link."""
+"""Making and opening folders below a root without ever following a link."""
 
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tailrace import NoSpaceError, NotAllowedError, StorageError
+from tailrace import NoSpaceError, NotAllowedError, StorageError, sync_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MODE = 0o700
@@ -43,6 +44,32 @@ def make_folder(root: Path, names: Sequence[str]) -> Path:
     return at
 
 
+@contextmanager
+def inner_folder(root: int, names: Sequence[str]) -> Iterator[int]:
+    """A folder below an opened one; no link on the way is followed.
+
+    Args:
+        root: The opened folder.
+        names: Names of the folders below it, from the outermost.
+
+    Yields:
+        A descriptor.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        NotADirectoryError: Something on the way is a link, or no folder.
+    """
+    descriptor = os.dup(root)
+    try:
+        for name in names:
+            inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _make_root(root: Path) -> None:
     missing = [folder for folder in (root, *root.parents) if not folder.exists()]
     for folder in reversed(missing):
@@ -57,7 +84,7 @@ def _step(parent: int, name: str, path: Path) -> int:
         pass
     else:
         # The new name is to survive a power cut, like the file that will be below it.
-        os.fsync(parent)
+        sync_folder(parent)
     try:
         return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
     except OSError:

@@ -42,12 +42,13 @@ def folders(pattern: str, fields: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def file_name(pattern: str, fields: Mapping[str, str]) -> str:
+def file_name(pattern: str, fields: Mapping[str, str], *, option: str = "filename") -> str:
     """The name of a file.
 
     Args:
         pattern: The name with placeholders.
         fields: Values of the placeholders.
+        option: The option that holds the pattern, for what is said about it.
 
     Raises:
         NotAllowedError: The pattern names a file in another folder.
@@ -58,24 +59,24 @@ def file_name(pattern: str, fields: Mapping[str, str]) -> str:
         raise NotAllowedError(
             "A file name cannot contain a slash.", hint="Folders go into --option pattern={source}/{year}/"
         )
-    name = _filled("filename", pattern, fields)
+    name = _filled(option, pattern, fields)
     if not name or name.startswith("."):
-        raise OptionError("filename", "the name would be empty or begin with a dot.", hint="Begin it with {source}.")
+        raise OptionError(option, "the name would be empty or begin with a dot.", hint="Begin it with {source}.")
     if name.endswith((".manifest.json", ".part")):
-        raise OptionError("filename", "names ending in .manifest.json or .part are Tailrace's own.", hint="Use {ext}.")
+        raise OptionError(option, "names ending in .manifest.json or .part are Tailrace's own.", hint="Use {ext}.")
     size = len(name.encode())
     if size > MAX_BYTES - _RESERVED_BYTES:
         raise OptionError(
-            "filename",
+            option,
             f"the name would have {size} bytes; {MAX_BYTES - _RESERVED_BYTES} leave room for its manifest's.",
             hint="Shorten it, for example to {source}_{timestamp}.{ext}",
         )
     return name
 
 
-def is_constant(pattern: str) -> bool:
+def is_constant(pattern: str, *, option: str = "filename") -> bool:
     """Whether a pattern gives the same name again and again: it holds neither the time nor the id of the export."""
-    return _UNIQUE.isdisjoint(name for _literal, name, _spec, _conversion in _parsed("filename", pattern))
+    return _UNIQUE.isdisjoint(name for _literal, name, _spec, _conversion in _parsed(option, pattern))
 
 
 def numbered(name: str, extension: str) -> Iterator[str]:

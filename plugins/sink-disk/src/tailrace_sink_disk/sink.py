@@ -1,21 +1,25 @@
 """The sink ``disk``."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tailrace import (
     AlreadyExistsError,
     DeliverCall,
     Receipt,
-    RequestError,
     StagingCall,
     encode_manifest,
     publish,
+    storage_errors,
 )
 from tailrace_sink_disk.folder import make_folder
-from tailrace_sink_disk.naming import file_name, folders, is_constant, numbered
+from tailrace_sink_disk.latest import Latest
+from tailrace_sink_disk.naming import is_constant, numbered
 from tailrace_sink_disk.options import DiskOptions
+from tailrace_sink_disk.place import place_of
 
 
 class DiskSink:
@@ -29,16 +33,29 @@ class DiskSink:
 
         Raises:
             RequestError: The target, or a pattern, cannot be used.
-            NotAllowedError: A pattern leads out of the root, or over a symbolic link.
+            NotAllowedError: A pattern leads out of the root, or over a symbolic link; or the name of the link to the
+                newest file is not ours.
             StorageError: The folder cannot be made, or the name can never be had.
         """
         options: DiskOptions = call.options
-        name = file_name(options.filename, call.fields)
-        folder = _folder(call.target, options, call.fields)
+        place = place_of(call)
+        folder = make_folder(place.root, place.folders)
+        if place.latest:
+            with storage_errors(place.root / place.latest):
+                Latest(place.root, place.latest).check()
         # Only where no table can change the name: what is refused now would be refused after all the work.
         if is_constant(options.filename) and "{source}" not in options.filename and not options.overwrite:
-            _refuse_taken(folder / name)
+            _refuse_taken(folder / place.name)
         return folder
+
+    def check_target(self, call: StagingCall) -> None:
+        """Refuse what no folder could make right: a pattern, a file's name, or a target that is no path.
+
+        Raises:
+            RequestError: The target, or a pattern, cannot be used.
+            NotAllowedError: A pattern leads out of the root.
+        """
+        place_of(call)
 
     def deliver(self, call: DeliverCall) -> Receipt:
         """Put the file into its folder, and its manifest beside it.
@@ -53,9 +70,9 @@ class DiskSink:
         """
         options: DiskOptions = call.options
         parcel = call.parcel
-        name = file_name(options.filename, parcel.fields)
-        folder = _folder(call.target, options, parcel.fields)
-        for target in _candidates(folder, name, options, parcel.fields):
+        place = place_of(StagingCall(call.target, options, parcel.fields, call.folder))
+        folder = make_folder(place.root, place.folders)
+        for target in _candidates(folder, place.name, options, parcel.fields):
             if target in call.delivered:
                 raise AlreadyExistsError(
                     f"{target} is another file of this export.",
@@ -73,21 +90,35 @@ class DiskSink:
                 )
             except AlreadyExistsError:
                 continue
-            return Receipt("disk", delivered=True, place=str(target), path=target)
-        raise _taken(folder / name)
+            return Receipt(
+                "disk",
+                delivered=True,
+                place=str(target),
+                path=target,
+                root=place.root,
+                note=_note(target, options.permissions),
+                keep=options.keep,
+            )
+        raise _taken(folder / place.name)
 
+    def finish(self, call: DeliverCall, receipt: Receipt) -> None:
+        """Let the link ``latest`` lead to the file, unless it leads to a newer one by now.
 
-def _folder(target: str | None, options: DiskOptions, fields: Mapping[str, str]) -> Path:
-    names = folders(options.pattern, fields)
-    try:
-        root = (Path(target) if target else options.root).expanduser().absolute()
-    except RuntimeError:
-        raise RequestError(
-            "The folder begins with ~, and there is no such home.", hint="Write the whole path."
-        ) from None
-    if "\x00" in str(root):
-        raise RequestError("The folder's name holds a NUL character.", hint="Name another folder.")
-    return make_folder(root, names)
+        Raises:
+            AlreadyExistsError: Its name is a file's, or it leads to another file of this export.
+            NotAllowedError: Its name is a folder's, or a link's of somebody else.
+            NoSpaceError: The disk is full.
+            StorageError: Anything else that the file system refuses.
+        """
+        options: DiskOptions = call.options
+        parcel = call.parcel
+        place = place_of(StagingCall(call.target, options, parcel.fields, call.folder))
+        if not place.latest or receipt.path is None:
+            return
+        latest = Latest(receipt.root or place.root, place.latest)
+        described = encode_manifest(parcel.manifest, name=latest.name) if options.manifest else None
+        with storage_errors(latest.root / latest.name):
+            latest.lead_to(receipt.path, parcel.manifest, described=described, mode=options.permissions)
 
 
 def _candidates(folder: Path, name: str, options: DiskOptions, fields: Mapping[str, str]) -> Iterator[Path]:
@@ -100,6 +131,17 @@ def _is_taken(target: Path, staged: Path, options: DiskOptions) -> bool:
     if options.overwrite or target.is_symlink() or not target.is_file():
         return False
     return not target.samefile(staged)
+
+
+def _note(target: Path, mode: int) -> str:
+    """What there is to say of a file whose permissions are not those that were asked for."""
+    found = mode
+    # It is delivered: whoever takes it away in this moment makes no failure of that.
+    with suppress(OSError):
+        found = stat.S_IMODE(target.stat().st_mode)
+    if found == mode:
+        return ""
+    return f"Its permissions are {found:04o} instead of {mode:04o}: the file system decides on them."
 
 
 def _refuse_taken(target: Path) -> None:

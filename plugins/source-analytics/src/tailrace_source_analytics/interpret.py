@@ -12,6 +12,7 @@ from tailrace_source_analytics.casts import Cast, apply_casts, cast_batch, cast_
 from tailrace_source_analytics.credentials import is_secret, without_credentials
 from tailrace_source_analytics.log import ROW, Log, exactly
 from tailrace_source_analytics.options import AnalyticsOptions
+from tailrace_source_analytics.parts import part_of
 from tailrace_source_analytics.rejects import Rejects
 from tailrace_source_analytics.removed import Removed
 from tailrace_source_analytics.times import TimeReading, UnreadableTimesError, read_times
@@ -73,7 +74,7 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects, removed: Removed) ->
     """Give the columns of a log their names, types and meanings.
 
     Args:
-        log: The log.
+        log: The log, as a whole: each part is read as all the others are.
         call: What is asked for.
         rejects: Where rows go that cannot be read.
         removed: Is told passwords and tokens as they are removed.
@@ -82,6 +83,7 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects, removed: Removed) ->
         The table ``requests``, and what was recognised and decided.
 
     Raises:
+        RequestError: A partition is asked for that cannot be.
         UnknownNameError: A mapping names a column that is not there, or one that is not canonical.
         OptionError: Two columns would have one name.
         SourceError: It is not clear what the times are, or how to read them.
@@ -106,13 +108,14 @@ def interpret(log: Log, call: SourceCall, rejects: Rejects, removed: Removed) ->
     stored_nested = [name for name, dtype in schema.items() if dtype.is_nested()]
     nested = [names.get(name, name) for name in (*stored_nested, *log.nested)]
     plan = _Plan(schema, casts, native, names, secrets, nested, call, removed)
-    frame = plan.rows(log, rejects)
+    part = log if call.partition is None else part_of(log, call.partition)
+    frame = plan.rows(part, rejects)
     table = Table(
         name="requests",
         frame=frame,
         columns=_columns(frame.collect_schema(), secrets, names.get(time, time) if time else None),
-        count_rows=log.count,
-        sample=partial(plan.sample, log),
+        count_rows=part.count,
+        sample=partial(plan.sample, part),
         bad_rows=rejects.bad_rows if rejects.bad_rows is not None else BadRows(),
         time_column=names.get(time, time) if time else None,
     )

@@ -47,12 +47,13 @@ class FilePlace:
     kind: Literal["sqlite"] | None = None
 
 
-def read_location(location: str, options: AnalyticsOptions) -> PostgresPlace | FilePlace:
+def read_location(location: str, options: AnalyticsOptions, folder: Path = Path()) -> PostgresPlace | FilePlace:
     """Read a location as the user wrote it.
 
     Args:
         location: URI or path.
         options: For ``table``, which may be given there instead.
+        folder: Folder that relative paths count from.
 
     Raises:
         RequestError: It cannot be read; no part of it is repeated that could be a password.
@@ -64,12 +65,12 @@ def read_location(location: str, options: AnalyticsOptions) -> PostgresPlace | F
         message = "The location is a list of connection parameters, which cannot be read."
         raise RequestError(message, hint="Write postgresql://user@host:5432/database?table=t.")
     if not separator or not scheme.replace("+", "").replace(".", "").replace("-", "").isalnum():
-        return FilePlace(Path(location), options.table)
+        return FilePlace(folder / location, options.table)
     scheme = scheme.lower().partition("+")[0]
     if scheme in {"postgresql", "postgres"}:
         return _postgres(location, options)
     if scheme in {"sqlite", "proxywhirl", "file"}:
-        return _file(location, scheme, options)
+        return _file(location, scheme, options, folder)
     message = f"A location that begins with {scheme}:// cannot be read."
     raise RequestError(message, hint=_EXAMPLES)
 
@@ -89,7 +90,7 @@ def _postgres(location: str, options: AnalyticsOptions) -> PostgresPlace:
     return PostgresPlace(uri, _one_table(tables, options))
 
 
-def _file(location: str, scheme: str, options: AnalyticsOptions) -> FilePlace:
+def _file(location: str, scheme: str, options: AnalyticsOptions, folder: Path) -> FilePlace:
     body = location.partition("://")[2]
     body, _mark, query = body.partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
@@ -102,9 +103,9 @@ def _file(location: str, scheme: str, options: AnalyticsOptions) -> FilePlace:
         message = f"A location with {scheme}:// names no path on this machine."
         raise RequestError(message, hint=f"Write {scheme}:///path/to/it, with three slashes.")
     path = Path("/" + rest.removeprefix("/"))
-    if scheme != "file" and not path.exists() and Path(rest).exists():
+    if scheme != "file" and not path.exists() and (folder / rest).exists():
         # SQLAlchemy's reading of three slashes: relative to the current folder.
-        path = Path(rest)
+        path = folder / rest
     return FilePlace(
         path, _one_table([value for _key, value in pairs], options), None if scheme == "file" else "sqlite"
     )

@@ -36,6 +36,9 @@ class Log:
         partitions: Columns that come from names of folders.
         nested: Columns that hold JSON text.
         notes: What was recognised.
+        bounds: Says where the log may be cut, as numbers of rows before the cut, in order, from 0 to all rows, those
+            that cannot be read included. None: it is not read in parts.
+        part: Makes a log of the rows between two such bounds. What columns mean is told by the whole log only.
     """
 
     kind: str
@@ -49,3 +52,5 @@ class Log:
     partitions: frozenset[str] = frozenset()
     nested: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    bounds: Callable[[], Sequence[int]] | None = attrs.field(default=None, repr=False)
+    part: "Callable[[range], Log] | None" = attrs.field(default=None, repr=False)

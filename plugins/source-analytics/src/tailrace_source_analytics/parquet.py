@@ -1,15 +1,17 @@
 """Parquet files: scanned by polars as they are, so that filters and columns are pushed down into them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import attrs
 import polars as pl
 
 from tailrace import SourceError
 from tailrace_source_analytics.files import DataFile, read_errors
 from tailrace_source_analytics.log import ROW, Log
+from tailrace_source_analytics.parts import changed
 
 _PLACES = 8
 
@@ -28,18 +30,41 @@ def open_parquet(files: Sequence[DataFile], partitions: Sequence[pl.Series]) -> 
     for file, schema in zip(files, schemas, strict=True):
         _same(files[0], schemas[0], file, schema)
     added = [series for series in partitions if series.name not in schemas[0]]
-    frame = _scan(files, added)
+    frame, count = _scan(files, added), partial(_count, files)
     place = files[0].path.name if len(files) == 1 else f"{files[0].path.name} and {len(files) - 1} more files"
-    return Log(
+    whole = Log(
         kind="parquet",
         place=place,
         frame=frame,
-        numbered=lambda: frame.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.UInt64)),
-        count=partial(_count, files),
-        sample=partial(_sample, files, frame),
-        is_empty=lambda: _count(files) == 0,
+        numbered=partial(_numbered, frame),
+        count=count,
+        sample=partial(_sample, files, frame, count),
+        is_empty=lambda: count() == 0,
         partitions=frozenset(series.name for series in added),
+        bounds=lambda: range(count() + 1),
     )
+    return attrs.evolve(whole, part=partial(_part, files, whole))
+
+
+def _part(files: Sequence[DataFile], whole: Log, rows: range) -> Log:
+    if rows.stop > whole.count():
+        raise changed(whole.place)
+    frame = whole.frame.slice(rows.start, len(rows))
+
+    def count() -> int:
+        return len(range(whole.count())[rows.start : rows.stop])
+
+    return attrs.evolve(
+        whole,
+        frame=frame,
+        numbered=partial(_numbered, frame, rows.start),
+        count=count,
+        sample=partial(_sample, files, frame, count),
+    )
+
+
+def _numbered(frame: pl.LazyFrame, before: int = 0) -> pl.LazyFrame:
+    return frame.with_row_index(ROW, offset=before + 1).with_columns(pl.col(ROW).cast(pl.UInt64))
 
 
 def _scan(files: Sequence[DataFile], added: Sequence[pl.Series]) -> pl.LazyFrame:
@@ -93,8 +118,8 @@ def _count(files: Sequence[DataFile]) -> int:
     return total
 
 
-def _sample(files: Sequence[DataFile], frame: pl.LazyFrame, n: int) -> pl.DataFrame:
-    rows = _count(files)
+def _sample(files: Sequence[DataFile], frame: pl.LazyFrame, count: Callable[[], int], n: int) -> pl.DataFrame:
+    rows = count()
     with _sound(files[0].path if len(files) == 1 else files[0].path.parent):
         if rows <= n:
             return frame.collect()

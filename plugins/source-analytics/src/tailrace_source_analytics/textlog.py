@@ -9,6 +9,7 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate, chain
 from typing import Protocol, TypeVar
 
 import attrs
@@ -18,8 +19,10 @@ from polars.io.plugins import register_io_source
 from tailrace import BadRow, BadRows, Context
 from tailrace_source_analytics.files import DataFile, read_errors
 from tailrace_source_analytics.log import ROW, Log, exactly
+from tailrace_source_analytics.parts import changed
 from tailrace_source_analytics.rejects import Rejects
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BLOCK = 4 << 20
@@ -106,9 +109,10 @@ def blocks(stream: io.BufferedIOBase, cut: Callable[[bytes], int], *, size: int 
         yield rest + chunk
 
 
-def in_parallel(work: Callable[[bytes], Result], content: Iterable[bytes]) -> Iterator[Result]:
+def in_parallel(work: Callable[[Item], Result], content: Iterable[Item]) -> Iterator[Result]:
     """Work on blocks in two threads, in order, with no more than three of them in memory."""
-    with ThreadPoolExecutor(2, thread_name_prefix="tailrace-analytics") as pool:
+    pool = ThreadPoolExecutor(2, thread_name_prefix="tailrace-analytics")
+    try:
         waiting: deque[Future[Result]] = deque()
         for block in content:
             waiting.append(pool.submit(work, block))
@@ -116,6 +120,21 @@ def in_parallel(work: Callable[[bytes], Result], content: Iterable[bytes]) -> It
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        # Not waiting: whoever has enough drops this, and it may be collected in a thread of the pool, which cannot wait
+        # for itself.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@attrs.frozen
+class _Piece:
+    """A block of a part: of which file, and how many records come before it, in all files and in its own."""
+
+    file: int
+    before: int
+    within: int
+    records: int
+    block: bytes
 
 
 @attrs.frozen
@@ -128,6 +147,7 @@ class TextFiles:
         partitions: Columns that folders give, with the value of each file.
         rejects: Where records go that cannot be read.
         context: Checked between blocks.
+        part: The records to read, from the bound of a block to another; None for all.
     """
 
     files: Sequence[DataFile]
@@ -135,6 +155,7 @@ class TextFiles:
     partitions: Sequence[pl.Series]
     rejects: Rejects
     context: Context
+    part: range | None = None
 
     def log(self, *, notes: Sequence[str] = ()) -> Log:
         """The log that they are."""
@@ -149,19 +170,30 @@ class TextFiles:
             partitions=frozenset(series.name for series in self.partitions),
             nested=self.grammar.nested,
             notes=notes,
+            bounds=self.bounds,
+            part=lambda rows: attrs.evolve(self, part=rows).log(),
         )
 
     def count(self) -> int:
         """Count all records, good or bad, by going through the bytes again."""
-        return sum(sum(in_parallel(self.grammar.count, self._blocks(file))) for file in self.files)
+        if self.part is not None:
+            return sum(piece.records for piece in self._pieces(self.part))
+        return self.bounds()[-1]
+
+    def bounds(self) -> list[int]:
+        """How many records come before each block, and at last how many there are."""
+        content = chain.from_iterable(map(self._blocks, self.files))
+        return list(accumulate(in_parallel(self.grammar.count, content), initial=0))
 
     def is_empty(self) -> bool:
         """Whether there is no record at all."""
         return all(self.grammar.count(block) == 0 for file in self.files for block in self._blocks(file, size=1 << 16))
 
     def sample(self, n: int) -> pl.DataFrame:
-        """Up to ``n`` rows from the beginning, middle and end."""
+        """Up to ``n`` rows from the beginning, middle and end; of a part, from its beginning."""
         quiet = attrs.evolve(self, rejects=Rejects(BadRows(keep=0)))
+        if self.part is not None:
+            return quiet._scan(numbered=False).head(n).collect()  # noqa: SLF001 - itself
         windows = self._windows()
         wanted = -(-n // len(windows))
         frames = [pl.DataFrame(schema=self._schema())]
@@ -209,12 +241,34 @@ class TextFiles:
 
     def batches(self, *, numbered: bool) -> Iterator[pl.DataFrame]:
         """All rows in order, block by block."""
+        if self.part is not None:
+            pieces = self._pieces(self.part)
+            for piece, parsed in in_parallel(lambda piece: (piece, self.grammar.parse(piece.block)), pieces):
+                yield self._frame(piece.file, parsed, piece.before + 1, piece.within + 1, numbered=numbered)
+            return
         row = 1
         for index, file in enumerate(self.files):
             within = 1
             for parsed in in_parallel(self.grammar.parse, self._blocks(file)):
                 yield self._frame(index, parsed, row, within, numbered=numbered)
                 row, within = row + parsed.records, within + parsed.records
+
+    def _pieces(self, part: range) -> Iterator[_Piece]:
+        """The blocks of a part; those before it are counted, which is much less work than parsing them."""
+        before = 0
+        for index, file in enumerate(self.files):
+            within = 0
+            for block in self._blocks(file):
+                if before >= part.stop:
+                    return
+                records = self.grammar.count(block)
+                if any(before < bound < before + records for bound in (part.start, part.stop)):
+                    raise changed(_place(self.files))
+                if before >= part.start:
+                    yield _Piece(index, before, within, records, block)
+                before, within = before + records, within + records
+        if before < part.stop:
+            raise changed(_place(self.files))
 
     def _blocks(self, file: DataFile, *, offset: int = 0, size: int | None = None) -> Iterator[bytes]:
         with read_errors(file.path):

@@ -29,8 +29,8 @@ class PoolSource(PoolKeeping):
         """Open a pool.
 
         Args:
-            call: ``location`` is ``proxywhirl:///path/to/pool.db``, or a path; ``options`` a
-                :class:`~tailrace_source_pool.options.PoolOptions`.
+            call: ``location`` is ``proxywhirl:///path/to/pool.db``, or a path, and counts from ``folder`` where it is
+                relative; ``options`` a :class:`~tailrace_source_pool.options.PoolOptions`.
 
         Raises:
             NotAllowedError: Mode ``full``, and nothing to seal with.
@@ -39,7 +39,7 @@ class PoolSource(PoolKeeping):
             SourceError: Missing, damaged or of another shape.
         """
         sealing(call)
-        path = path_of(call.location)
+        path = call.folder / path_of(call.location)
         content = read_bytes(path)
         return open_database(path, call) if content is None else _open_file(path, content, call)
 
