@@ -13,6 +13,8 @@ nox.options.stop_on_first_error = True
 
 ROOT = pathlib.Path(__file__).parent
 CODE = ("core", "plugins", "sdk", "tests", "noxfile.py")
+# Each process has tests of its own, and takes over from the other when it has none left.
+SIDE_BY_SIDE = ("-n2", "--dist=worksteal")
 DISTRIBUTIONS = (
     "core",
     "sdk",
@@ -58,7 +60,7 @@ def imports(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run every code block of README and docs."""
     sync(session)
-    session.run("pytest", "tests/docs", "--no-cov", *session.posargs)
+    session.run("pytest", "tests/docs", "--no-cov", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -88,9 +90,45 @@ def lowest(session: nox.Session) -> None:
         "uv", "pip", "install", "--quiet", "--resolution=lowest-direct", "--group=test", *editable,
         env={"UV_COMPILE_BYTECODE": "1"},
     )  # fmt: skip
-    # Faults of the disk and hostile files are the same with every version, and take long.
-    apart = ("tests/faults", "tests/plugins/test_excel_hostile.py", "tests/plugins/test_pool_hostile.py")
-    session.run("pytest", "--no-cov", "-q", *(f"--ignore={path}" for path in apart), *session.posargs)
+    # Faults of the disk, hostile files, what chance comes up with, and rules of our own are the same with every
+    # version, and take long.
+    apart = (
+        "tests/faults",
+        "tests/core/test_access_engine.py",
+        "tests/core/test_attempts.py",
+        "tests/core/test_chain.py",
+        "tests/core/test_deliveries.py",
+        "tests/core/test_drill.py",
+        "tests/core/test_firing.py",
+        "tests/core/test_jobs.py",
+        "tests/core/test_jobs_scale.py",
+        "tests/core/test_links.py",
+        "tests/core/test_notifications.py",
+        "tests/core/test_publish_shares.py",
+        "tests/core/test_retention.py",
+        "tests/core/test_schedules.py",
+        "tests/core/test_timing_oracle.py",
+        "tests/integration/test_cli_chain.py",
+        "tests/integration/test_cli_demo.py",
+        "tests/integration/test_cli_keys.py",
+        "tests/integration/test_cli_notifications.py",
+        "tests/integration/test_cli_schedules.py",
+        "tests/integration/test_cli_stop.py",
+        "tests/integration/test_cli_worker.py",
+        "tests/integration/test_delivery_secrets.py",
+        "tests/integration/test_notifications_arrive.py",
+        "tests/integration/test_schedules_pool.py",
+        "tests/plugins/test_excel_hostile.py",
+        "tests/plugins/test_pool_hostile.py",
+        "tests/plugins/test_sink_disk_latest.py",
+        "tests/plugins/test_sink_disk_shares.py",
+        "tests/plugins/test_sink_email.py",
+        "tests/plugins/test_sink_email_sending.py",
+        "tests/property",
+    )
+    # A database on a server for each test takes long, too: the store's own tests try the lowest driver.
+    chosen = ("-k", "not postgresql or test_store", *(f"--ignore={path}" for path in apart))
+    session.run("pytest", "--no-cov", "-q", *SIDE_BY_SIDE, *chosen, *session.posargs)
 
 
 @nox.session
@@ -115,7 +153,8 @@ def spreadsheets(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with the coverage gate."""
     sync(session)
-    session.run("pytest", "--cov", "--cov-report=term", *session.posargs, env={"COVERAGE_CORE": "ctrace"})
+    pytest = ("pytest", *SIDE_BY_SIDE, "--cov", "--cov-report=term")
+    session.run(*pytest, *session.posargs, env={"COVERAGE_CORE": "ctrace"})
 
 
 @nox.session
@@ -142,3 +181,35 @@ def bench_pools(session: nox.Session) -> None:
     # Each says by 1 that a goal was missed; the others are to be measured all the same.
     for name in ("vault", "redaction", "dialects", "pools"):
         session.run("python", f"tests/bench/{name}.py", *session.posargs, success_codes=(0, 1))
+
+
+@nox.session
+def bench_jobs(session: nox.Session) -> None:
+    """Measure background work in stores with up to a million finished jobs. ``-- --quick`` for a small run."""
+    sync(session)
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/jobs.py", *session.posargs)
+
+
+@nox.session
+def bench_schedules(session: nox.Session) -> None:
+    """Measure whether schedules are kept to the second, and what that costs. ``-- --quick`` for a small run."""
+    sync(session)
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/schedules.py", *session.posargs)
+
+
+@nox.session
+def bench_host(session: nox.Session) -> None:
+    """Measure what exports cost a program that answers requests meanwhile. ``-- --quick`` for a small run."""
+    sync(session)
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/host.py", *session.posargs)
+
+
+@nox.session
+def bench_webhooks(session: nox.Session) -> None:
+    """Measure delivering a thousand webhooks beside a bare httpx loop. ``-- --quick`` for fewer rounds."""
+    sync(session)
+    session.run("python", "-m", "compileall", "-q", f"{session.virtualenv.location}/lib", silent=True)
+    session.run("python", "tests/bench/webhooks.py", *session.posargs)

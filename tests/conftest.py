@@ -6,8 +6,12 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tailrace.store.database import Store
 
 FORMAT = """
 import attrs
@@ -122,3 +126,23 @@ def postgres_uri() -> Iterator[str]:
             yield f"{POSTGRES}/{name}"
         finally:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, on either database."""
+    if request.param == "postgresql":
+        server: str = request.getfixturevalue("postgres_uri")
+        return server
+    return f"sqlite:///{tmp_path}/home/store.db"
+
+
+@pytest.fixture
+def store(store_url: str) -> "Iterator[Store]":
+    """A store with its tables, on either database."""
+    from tailrace.store.database import Store
+
+    store = Store(store_url)
+    store.upgrade()
+    yield store
+    store.close()

@@ -61,13 +61,13 @@ def test_users(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert artifact.path.name == "memory_20260820T120000Z_zoë.jsonl"
     nameless = Engine(Settings(home=tmp_path), plugins=[], discover=False)
     monkeypatch.setattr(getpass, "getuser", lambda: "system")
-    assert nameless._default_user() == User("system")  # noqa: SLF001 - what stands in the manifest
+    assert nameless.system_user == User("system", is_admin=True)
 
     def nobody() -> str:
         raise KeyError
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert nameless._default_user() == User("unknown")  # noqa: SLF001 - what stands in the manifest
+    assert nameless.system_user.id == "unknown"
 
 
 def test_the_clock_may_stand_in_any_zone(bench: Any) -> None:

@@ -26,7 +26,9 @@ from tailrace.model.manifest import (
     ColumnRecord,
     CompressionRecord,
     FileRecord,
+    IncrementRecord,
     PluginRecord,
+    PreviousFile,
     RangeRecord,
     RowCounts,
     SourceRecord,
@@ -71,6 +73,41 @@ def test_a_manifest_survives_writing_and_reading() -> None:
     assert document["tables"][0]["rows"] == {"source": 3, "rejected": 1, "written": 2, "reread": 2}
     assert document["credentials"] == "reference"
     assert document["file"]["compression"] == {"method": "gzip", "level": "fast"}
+
+
+INCREMENT = IncrementRecord(
+    "daily",
+    2,
+    None,
+    datetime(2026, 8, 20, tzinfo=UTC),
+    (PreviousFile("a.csv", "aa", ("rows",)), PreviousFile("b.csv", "bb", ("others", "more"))),
+)
+
+
+def test_only_increments_say_that_they_are_one() -> None:
+    assert "increment" not in json.loads(encode_manifest(MANIFEST))
+    increment = attrs.evolve(MANIFEST, increment=INCREMENT)
+    content = encode_manifest(increment)
+    assert decode_manifest(content) == increment
+    assert json.loads(content)["increment"] == {
+        "chain": "daily",
+        "number": 2,
+        "since": None,
+        "until": "2026-08-20T00:00:00.000000Z",
+        "previous": [
+            {"name": "a.csv", "sha256": "aa", "tables": ["rows"]},
+            {"name": "b.csv", "sha256": "bb", "tables": ["others", "more"]},
+        ],
+    }
+    assert decode_manifest(changed(increment=None)) == MANIFEST
+
+
+def test_a_file_goes_on_from_those_with_its_tables() -> None:
+    a, b = INCREMENT.previous
+    assert INCREMENT.beside(["rows"]).previous == (a,)
+    assert INCREMENT.beside(["more", "new"]).previous == (b,)
+    assert INCREMENT.beside(["rows", "others"]).previous == (a, b)
+    assert INCREMENT.beside(["new"]) == attrs.evolve(INCREMENT, previous=())
 
 
 def test_the_name_can_be_another() -> None:
@@ -124,10 +161,14 @@ def test_floats_are_read() -> None:
         (b"[]", "expected an object, got list @ $"),
         (changed(user=5), "expected text, got int @ $.user"),
         (changed(schema_version="1"), "expected a whole number, got text @ $.schema_version"),
-        (changed(extra=1), "unknown key 'extra', there is created, credentials, "),
+        (changed(extra=1), "unknown key 'extra', there is audit, created, credentials, "),
         (
             changed(tables=[{"name": "x", "columns": [], "rows": {}}]),
             "required key is missing @ $.tables[0].rows.source",
+        ),
+        (
+            changed(increment={"chain": "x", "number": 0, "since": None, "until": "2026-08-20T00:00:00Z"}),
+            "expected a number from 1 on @ $.increment",
         ),
         (changed(credentials="none"), "expected one of 'full', 'sanitized', 'reference' @ $.credentials"),
     ],
@@ -174,9 +215,11 @@ EXIT_CODES = {
     "NoSpaceError": 1,
     "AlreadyExistsError": 1,
     "IncompleteError": 1,
+    "UndeliveredError": 4,
     "InterruptedExportError": 1,
     "CancelledError": 1,
     "DeadlineError": 1,
+    "LeaseLostError": 1,
 }
 
 

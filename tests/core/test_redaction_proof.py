@@ -67,7 +67,10 @@ def request(folder: Path, format_: str = "lines", **more: Any) -> ExportRequest:
 
 
 def nothing_published(*folders: Path) -> bool:
-    return not [path for folder in folders for path in folder.rglob("*") if path.is_file() and "key" not in path.name]
+    # The engine keeps its store and its keys right in its home; what is in the making lies below it.
+    found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    files = [path for path in found if path.parent.name != "home"]
+    return files == []
 
 
 def told(error: BaseException) -> str:

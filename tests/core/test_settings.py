@@ -9,6 +9,11 @@ from tailrace.model.errors import ConfigurationError
 from tailrace.plugins.selection import PluginSelection
 from tailrace.settings import Settings, load_settings
 
+ALL = (
+    "admins, credentials, delivery, home, jobs, notifications, plugins, retention, schedules, sinks, store, user, "
+    "vault, worker"
+)
+
 
 @pytest.fixture(autouse=True)
 def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -94,8 +99,14 @@ def test_a_tilde_is_the_home_of_the_user(working_folder: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("usr = 'me'", "unknown key 'usr', there is credentials, home, plugins, user, vault @ $"),
-        ("[plugin]\ndeny = ['x']", "unknown key 'plugin', there is credentials, home, plugins, user, vault @ $"),
+        (
+            "usr = 'me'",
+            f"unknown key 'usr', there is {ALL} @ $",
+        ),
+        (
+            "[plugin]\ndeny = ['x']",
+            f"unknown key 'plugin', there is {ALL} @ $",
+        ),
         ("[plugins]\ndney = ['x']", "unknown key 'dney', there is allow, deny, prefer @ $.plugins"),
         ("user = 5", "expected text, got int @ $.user"),
         ("home = true", "expected a path as text, got bool @ $.home"),
@@ -156,14 +167,10 @@ def test_a_misspelt_variable_is_an_error_and_corrected() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environ={"TAILRACE_PLUGIN_DENY": "csv"})
     assert caught.value.message == "There is no setting for the environment variable TAILRACE_PLUGIN_DENY."
-    assert caught.value.hint == (
-        "Did you mean TAILRACE_PLUGINS_DENY? There is: TAILRACE_CONFIG, TAILRACE_CREDENTIALS_ALLOWED, TAILRACE_HOME, "
-        "TAILRACE_PLUGINS_ALLOW, TAILRACE_PLUGINS_DENY, TAILRACE_PLUGINS_PREFER, TAILRACE_USER, TAILRACE_VAULT_KEYS, "
-        "TAILRACE_VAULT_OPENERS, TAILRACE_VAULT_SIGNING_KEY, TAILRACE_VAULT_TRUSTED."
-    )
+    assert caught.value.hint == "Did you mean TAILRACE_PLUGINS_DENY?"
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environ={"TAILRACE_XYZ_QQQ_WWWWWWW": "1"})
-    assert caught.value.hint.startswith("There is: ")
+    assert caught.value.hint.startswith("There is: TAILRACE_ADMINS, TAILRACE_CONFIG, TAILRACE_CREDENTIALS_ALLOWED, ")
 
 
 def test_a_variable_that_cannot_be_read_is_told_without_its_value() -> None:

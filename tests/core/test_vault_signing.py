@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 from collections.abc import Callable
@@ -7,11 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
+from nacl.signing import VerifyKey
 
 from tailrace import SinkRequest
 from tailrace.known_signers import TrustPolicy, known_signers
 from tailrace.model.errors import ConfigurationError, StorageError, TamperedError
-from tailrace.model.manifest import Manifest, decode_manifest, encode_manifest
+from tailrace.model.manifest import IncrementRecord, Manifest, PreviousFile, decode_manifest, encode_manifest
 from tailrace.settings import Settings, VaultSettings
 from tailrace.vault.keyring import Keyring
 from tailrace.vault.keys import SigningKey
@@ -20,6 +22,7 @@ from tailrace.vault.trust import Trust
 
 KEY, OTHER = SigningKey.generate(), SigningKey.generate()
 NOW = datetime(2026, 8, 20, 12, tzinfo=UTC)
+INCREMENT = IncrementRecord("daily", 2, None, NOW, (PreviousFile("a.csv", "aa", ("rows",)),))
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ CHANGES: dict[str, Callable[[Manifest], Manifest]] = {
     "a note": lambda m: attrs.evolve(m, notes=("all is well",)),
     "the time": lambda m: attrs.evolve(m, created=NOW.replace(year=2020)),
     "rows": lambda m: attrs.evolve(m, tables=()),
+    "a place in a chain": lambda m: attrs.evolve(m, increment=INCREMENT),
     "the signer": lambda m: resigned(m, signer=OTHER.public.text),
     "the signature": lambda m: resigned(m, signature="AAAA"),
     "its Base64": lambda m: resigned(m, signature="!"),
@@ -65,6 +69,27 @@ CHANGES: dict[str, Callable[[Manifest], Manifest]] = {
 def test_whatever_is_changed_in_a_signed_manifest_is_found_out(change: str, manifest: Manifest) -> None:
     with pytest.raises(TamperedError, match="The signature does not belong to this manifest"):
         signer_of(CHANGES[change](signed(manifest, KEY)))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"number": 1}, {"chain": "weekly"}, {"since": NOW}, {"until": NOW.replace(year=2027)}, {"previous": ()}]
+)
+def test_the_place_in_a_chain_is_signed(changes: dict[str, Any], manifest: Manifest) -> None:
+    made = signed(attrs.evolve(manifest, increment=INCREMENT), KEY)
+    assert signer_of(decode_manifest(encode_manifest(made))) == KEY.public
+    for instead in (attrs.evolve(INCREMENT, **changes), None):
+        with pytest.raises(TamperedError):
+            signer_of(attrs.evolve(made, increment=instead))
+
+
+@pytest.mark.parametrize("increment", [None, INCREMENT])
+def test_what_is_signed_is_what_the_file_says(increment: IncrementRecord | None, manifest: Manifest) -> None:
+    document = json.loads(encode_manifest(signed(attrs.evolve(manifest, increment=increment), KEY)))
+    assert ("increment" in document) is (increment is not None)
+    signature = base64.b64decode(document.pop("signature")["signature"])
+    del document["file"]["name"]
+    message = b"tailrace.manifest.1\0" + json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    VerifyKey(KEY.public.content).verify(message, signature)
 
 
 def test_a_signer_that_cannot_be_read_is_told(manifest: Manifest) -> None:
@@ -88,7 +113,7 @@ def test_pinned_keys_decide(tmp_path: Path, manifest: Manifest) -> None:
 def test_the_first_signer_of_a_source_is_remembered_and_another_one_distrusted(
     tmp_path: Path, manifest: Manifest
 ) -> None:
-    home = tmp_path / "home"
+    home = tmp_path / "verifier"
     assert judge(home, manifest) == (Trust.UNSIGNED, "nobody vouches for it: digests tell damage, not forgery")
     assert not home.exists()
     first = judge(home, signed(manifest, KEY))

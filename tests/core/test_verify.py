@@ -76,6 +76,35 @@ def test_a_file_under_another_name(exported: Path, bench: Any) -> None:
     assert failed(found) == {"name": f"made as {exported.name}"}
 
 
+def test_a_link_stands_for_the_file_that_it_leads_to(exported: Path, bench: Any, tmp_path: Path) -> None:
+    link, chain = tmp_path / "latest.gz", tmp_path / "chain.gz"
+    link.symlink_to(os.path.relpath(exported, tmp_path))
+    chain.symlink_to(link.name)
+    for path in (link, chain, manifest_path(link)):
+        found = bench.engine().verify(path)
+        assert found.ok
+        assert found.file == exported.resolve()
+        assert bench.engine().inspect(path).file == exported.resolve()
+    exported.write_bytes(exported.read_bytes()[:-1])
+    assert not bench.engine().verify(link).ok
+
+
+def test_a_link_with_a_manifest_of_its_own_is_checked_against_that(exported: Path, bench: Any, tmp_path: Path) -> None:
+    link = tmp_path / exported.name
+    link.symlink_to(exported)
+    manifest_path(link).write_bytes(manifest_path(exported).read_bytes())
+    found = bench.engine().verify(link)
+    assert found.ok
+    assert found.file == link
+
+
+@pytest.mark.parametrize("leads_to", ["nowhere", "latest.gz"])
+def test_a_link_that_leads_nowhere(leads_to: str, bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "latest.gz").symlink_to(leads_to)
+    with pytest.raises(SourceError, match=f"{leads_to} does not exist"):
+        bench.engine().verify(tmp_path / "latest.gz")
+
+
 def test_damage_to_a_plain_file_is_named(plain: Path, bench: Any) -> None:
     sound = plain.read_bytes()
     digest = "SHA-256 "

@@ -69,6 +69,11 @@ class Call:
     number: int
     text: str
 
+    def is_in(self, outcome: "Outcome") -> bool:
+        """Whether a thread of another run made so many calls of that name."""
+        made = Counter((thread, name) for thread, name, _text in _called(outcome))
+        return any(name == self.name and count >= self.number for (_thread, name), count in made.items())
+
 
 @attrs.frozen
 class Outcome:
@@ -196,13 +201,19 @@ def forks(prepare: str, *arguments: str, environment: Mapping[str, str] | None =
 def calls_of(outcome: Outcome) -> list[Call]:
     """The calls of work that went well."""
     assert outcome.said == {"error": None}, outcome.said
-    matches = filter(None, (re.match(r"(\d+) +(\w+)\((.*)", line) for line in outcome.trace.splitlines()))
     counts = Counter[tuple[str, str]]()
     found: list[Call] = []
-    for thread, name, text in (match.groups() for match in matches):
+    for thread, name, text in _called(outcome):
         counts[thread, name] += 1
         found.append(Call(name, counts[thread, name], text))
     return found
+
+
+def _called(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
+    """Thread, name and the rest of each call that strace saw."""
+    for line in outcome.trace.splitlines():
+        if match := re.match(r"(\d+) +(\w+)\((.*)", line):
+            yield match[1], match[2], match[3]
 
 
 def faults_at(calls: Iterable[Call], errors: Sequence[str]) -> Iterator[Fault]:

@@ -127,6 +127,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TAILRACE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TAILRACE_USER", "tester")
+    # What fails for now fails for good: nobody waits for another try here.
+    monkeypatch.setenv("TAILRACE_JOBS_ATTEMPTS", "1")
     monkeypatch.setenv("COLUMNS", "80")
     return folder
 

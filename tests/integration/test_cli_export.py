@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.cli.export import _options, _sink
+from tailrace.cli.request import options_of as _options
+from tailrace.cli.request import sink_of as _sink
 from tailrace.cli.session import Session
 from tailrace.cli.terminal import from_streams
 from tailrace.model.request import SinkRequest
@@ -52,6 +53,12 @@ def test_the_result_as_json_is_one_document(cli: Cli, lines_file: Path, elsewher
         "path": str(file),
         "error": "",
         "transient": False,
+        "root": str(file.parent),
+        "recipient": "",
+        "note": "",
+        "retry_after": None,
+        "unwanted": False,
+        "keep": 0,
     }
     assert document["estimate"]["rows"] == 3
     assert document["estimate"]["tables"][0]["table"] == "lines"
@@ -110,7 +117,7 @@ def test_map_is_added_to_an_option_of_that_name() -> None:
 def test_an_estimate_alone_writes_nothing(cli: Cli, lines_file: Path, elsewhere: Path) -> None:
     answer = cli("export", "lines", "--from", lines_file, "--format", "csv", "--to", "out", "--estimate")
     assert answer.code == 0
-    heading, row = answer.out.splitlines()
+    heading, row, *_ = answer.out.splitlines()
     assert heading.split() == ["table", "rows", "uncompressed", "as", "a", "file"]
     assert row.split()[:2] == ["lines", "3"]
     assert answer.err == ""
@@ -131,8 +138,7 @@ def test_no_estimate_and_quiet_say_nothing_about_it(cli: Cli, lines_file: Path) 
     ("to", "message"),
     [
         ("nowhrre:x", "There is no sink 'nowhrre'."),
-        ("webhook", "There is no sink 'webhook'."),
-        ("email:ops", "There is no sink 'email'."),
+        ("s3:bucket", "There is no sink 's3'."),
     ],
 )
 def test_a_sink_that_is_not_there_is_no_folder(
@@ -160,19 +166,29 @@ def test_partly_delivered_is_four_and_says_what_arrived(cli: Cli, lines_file: Pa
     answer = cli(*words)
     assert answer.code == 4
     assert ", but not delivered everywhere." in answer.out
-    assert "  not delivered by nowhere: The line is busy. Trying again may help." in answer.out.splitlines()
+    told = " ".join(answer.out.split())
+    assert "not delivered by nowhere: The line is busy. Call again later. It is tried again." in told
+    assert "See: tailrace jobs deliveries " in answer.err
+    assert "No worker is running to carry it out." in answer.err
     assert len(list((elsewhere / "out").glob("*.csv.gz"))) == 1
     assert cli(*words, "--json", "--to", elsewhere / "more").document["complete"] is False
 
 
-def test_delivered_nowhere_is_one(cli: Cli, lines_file: Path) -> None:
-    answer = cli("export", "lines", "--from", lines_file, "--format", "csv", "--to", "nowhere", "--to", "nowhere:again")
-    assert answer.code == 1
+def test_delivered_nowhere_is_four_as_the_file_is_made(
+    cli: Cli, lines_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("export", "lines", "--from", lines_file, "--format", "csv", "--to", "nowhere", "--to", "nowhere:again")
+    assert cli(*words).code == 4
+    monkeypatch.setenv("TAILRACE_DELIVERY_ATTEMPTS", "1")
+    answer = cli(*words)
+    assert (answer.code, answer.out) == (4, "")
+    assert "It could not be delivered by nowhere: The line is busy." in " ".join(answer.err.split())
+    assert "The file is kept. When the cause is gone: tailrace jobs resend" in " ".join(answer.err.split())
 
 
 def test_a_sink_that_tries_to_end_the_process_does_not(cli: Cli, lines_file: Path) -> None:
     answer = cli("export", "lines", "--from", lines_file, "--format", "csv", "--to", "buggy")
-    assert answer.code == 1
+    assert answer.code == 4
     assert answer.out == ""
 
 

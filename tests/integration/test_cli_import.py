@@ -15,6 +15,7 @@ import pytest
 from tailrace.cli.app import app
 from tailrace.cli.session import Session
 from tailrace.model.context import Context
+from tailrace.model.job import User
 from tailrace.plugins.pools import OpenPoolCall, PoolFile, PoolTarget, Problem
 from tailrace.references import reference_ids
 from tailrace.restore import importing
@@ -86,14 +87,28 @@ class PoolEngine:
         reference = reference_ids(self.home)
         return importing.plan_import(request, self.read(request), reference=reference, **self.common(context))
 
+    @property
+    def system_user(self) -> User:
+        return User("tester")
+
     def apply_import(
-        self, request: ImportRequest, *, plan: ImportPlan | None = None, context: Context | None = None
+        self,
+        request: ImportRequest,
+        *,
+        plan: ImportPlan | None = None,
+        user: User | None = None,
+        context: Context | None = None,
     ) -> importing.ImportResult:
         reference = reference_ids(self.home)
         return importing.apply_import(request, self.read(request), plan, reference=reference, **self.common(context))
 
     def undo(
-        self, import_id: str, *, target: PoolTarget | None = None, context: Context | None = None
+        self,
+        import_id: str,
+        *,
+        target: PoolTarget | None = None,
+        user: User | None = None,
+        context: Context | None = None,
     ) -> importing.UndoResult:
         return importing.undo_import(import_id, target=target, **self.common(context))
 

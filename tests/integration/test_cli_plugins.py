@@ -11,6 +11,8 @@ FIRST_PARTY = [
     ("format", "excel"),
     ("format", "json"),
     ("sink", "disk"),
+    ("sink", "email"),
+    ("sink", "webhook"),
 ]
 Cli = Callable[..., Any]
 
@@ -156,3 +158,12 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
             'to do without it, put "format.ill" into plugins.deny.'
         ),
     }
+
+
+def test_the_doctor_reads_the_settings_of_sinks_before_something_is_delivered(cli: Cli, elsewhere: Path) -> None:
+    (elsewhere / "tailrace.toml").write_text("[sinks.email]\nprt = 1\n[sinks.webhok]\nsecrets = []\n")
+    answer = cli("plugins", "doctor", "--json")
+    assert answer.code == 1
+    said = {finding["subject"]: finding for finding in answer.document["findings"] if finding["verdict"] == "problem"}
+    assert "unknown key 'prt'" in said["sinks.email"]["message"]
+    assert said["settings"]["remedy"] == "Did you mean [sinks.webhook]?"

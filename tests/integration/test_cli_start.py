@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("polars", "sqlalchemy", "rich", "cattrs", "typed_settings", "pluggy", "adbc_driver_manager", "numpy")
+HEAVY = ("polars", "sqlalchemy", "rich", "cattrs", "typed_settings", "pluggy", "adbc_driver_manager", "httpx", "numpy")
 
 ASK = (
     "import sys; from tailrace.cli import main; code = main(sys.argv[1:])\n"
@@ -43,12 +43,16 @@ def test_version_and_list_start_within_twice_an_import_of_cyclopts(tmp_path: Pat
         "list": ["-m", "tailrace", "plugins", "list"],
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(10):
+    best: dict[str, float] = {}
+    for count in range(30):
         for name, words in commands.items():
             began = time.perf_counter()
             subprocess.run([sys.executable, *words], env=environ, stdout=subprocess.DEVNULL, check=True)
             seconds[name].append(time.perf_counter() - began)
-    # The first round compiles. Of the others the quickest says what a start costs, the rest how busy the machine is.
-    best = {name: min(measured[1:]) for name, measured in seconds.items()}
+        # The first round compiles. Of the others the quickest says what a start costs, the rest how busy the machine
+        # is: where it is so all the time, more of them are needed.
+        best = {name: min(measured[1:], default=9.0) for name, measured in seconds.items()}
+        if count >= 9 and max(best["version"], best["list"]) <= 2 * best["cyclopts"]:
+            break
     assert best["version"] <= 2 * best["cyclopts"]
     assert best["list"] <= 2 * best["cyclopts"]

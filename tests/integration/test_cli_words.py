@@ -59,7 +59,11 @@ def test_every_command_has_a_help_page_in_eighty_columns(command: str, cli: Cli)
         ("export pool", "tailrace export needs --from.", "See: tailrace export --help"),
         ("export pool --from x", "tailrace export needs --format.", "See: tailrace export --help"),
         ("verify", "tailrace verify needs FILE.", "See: tailrace verify --help"),
-        ("verify a b", "tailrace verify does not know what to do with 'b'.", "See: tailrace verify --help"),
+        (
+            "verify a b",
+            "One file is verified at a time, and b is a second one.",
+            "Increments are checked together: tailrace verify --chain PLACE...",
+        ),
         ("verify a --jsno", "Unknown option: --jsno. Did you mean --json?", "See: tailrace verify --help"),
         (
             "export pool --from x --format csv --credentials none",
@@ -160,7 +164,7 @@ def test_a_broken_settings_file_is_two(cli: Cli, elsewhere: Path) -> None:
     answer = cli("plugins", "list")
     assert answer.code == 2
     assert "The settings file tailrace.toml is not valid:" in answer.err
-    assert "- unknown key 'usr', there is credentials, home, plugins, user, vault @ $" in answer.err
+    assert "- unknown key 'usr', there is admins, credentials, delivery, home, jobs," in answer.err
 
 
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])

@@ -31,6 +31,7 @@ from tailrace import (
     Sink,
     StagingCall,
     StorageError,
+    TargetChecker,
     UnknownNameError,
 )
 from tailrace.model.manifest import FileRecord, PluginRecord, SourceRecord
@@ -97,6 +98,11 @@ def deliver(
         return SINK.deliver(call)
     finally:
         staged.unlink()
+
+
+def check_target(target: str | None, **given: Any) -> None:
+    assert isinstance(SINK, TargetChecker)
+    SINK.check_target(StagingCall(target, options(**given), FIELDS))
 
 
 def path_of(receipt: Receipt) -> Path:
@@ -412,6 +418,58 @@ def test_nul_in_the_target(tmp_path: Path) -> None:
 
 
 # --- links and other things in the way
+
+
+@pytest.mark.parametrize(
+    ("pattern", "error"),
+    [
+        ("../x", NotAllowedError),
+        ("a/../../x", NotAllowedError),
+        ("/abs", NotAllowedError),
+        ("C:\\x", NotAllowedError),
+        ("a\\b", NotAllowedError),
+        ("a\x00b", NotAllowedError),
+        ("{user.__class__}", UnknownNameError),
+        ("{nothing}", UnknownNameError),
+        ("{user!r}", OptionError),
+        ("{user:>9999}", OptionError),
+        ("{user", OptionError),
+        ("user}", OptionError),
+        ("x" * 256, OptionError),
+    ],
+)
+@pytest.mark.parametrize("name", ["pattern", "filename"])
+def test_a_pattern_that_can_never_work_is_told_without_touching_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, pattern: str, error: type[Exception]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name == "filename" and "/" in pattern:
+        error = NotAllowedError
+    for target in (None, "out"):
+        with pytest.raises(error):
+            check_target(target, **{name: pattern})
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("target", ["a\x00b", "~nobody-of-that-name/out", "~a\x00b"])
+def test_a_target_that_can_never_work_is_told_without_touching_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in ({"target": target}, {"target": None, "root": target}):
+        with pytest.raises(RequestError):
+            check_target(**given)
+    assert tree(tmp_path) == []
+
+
+def test_a_target_that_may_work_passes_and_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(SINK, TargetChecker)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{FIELDS['source']}.csv").write_text("taken for now")
+    for target in (None, "out", "../out", str(tmp_path / "deep" / "out"), "~/out"):
+        check_target(target, pattern="{source}/{year}/")
+    check_target(str(tmp_path), filename="pool.csv")
+    assert tree(tmp_path) == ["pool.csv"]
 
 
 def test_the_root_may_be_a_link(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ FRAGMENTS = (
 )
 
 
-@pytest.fixture(scope="module", params=SEEDS, ids=lambda seed: f"seed-{seed}")
+@pytest.fixture(scope="module", params=SEEDS, ids=("fixed seed", "random seed"))
 def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(request.param)
 
