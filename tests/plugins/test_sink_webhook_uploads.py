@@ -321,6 +321,7 @@ def test_a_large_file_is_never_in_memory(tmp_path: Path, parcel: Parcel, send: s
     assert peak < 5_000_000
 
 
+@pytest.mark.flaky(reruns=1)  # a bound in time: what is slow by itself is slow twice
 def test_cancelling_in_the_middle(parcel: Parcel, tmp_path: Path) -> None:
     size = 50_000_000
     with (tmp_path / "staged").open("wb") as file:
