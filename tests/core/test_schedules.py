@@ -1,5 +1,6 @@
 """Schedules as their users see them: made, changed, run, and what becomes of their jobs."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from tailrace import (
     DeliverCall,
     Engine,
     ExportRequest,
+    FileLayout,
     MessageCall,
     NotAllowedError,
     Notify,
@@ -27,6 +29,7 @@ from tailrace import (
     TailraceError,
     UnknownNameError,
     User,
+    WriteCall,
     hookimpl,
 )
 from tailrace.model.audit import AuditFilter
@@ -101,6 +104,7 @@ class Mill:
         now: What time it is.
         rows: What the source has: pairs of time and word.
         broken: What the source fails with.
+        format: The format ``lines``.
     """
 
     folder: Path
@@ -111,6 +115,7 @@ class Mill:
     mail: Mail = attrs.field(factory=Mail)
     post: PostSink = attrs.field(factory=PostSink)
     source: MemorySource = attrs.field(factory=lambda: MemorySource([]))
+    format: LinesFormat = attrs.field(factory=LinesFormat)
     given: Engine | None = None
 
     @property
@@ -118,7 +123,7 @@ class Mill:
         if self.given is None:
             plugins = [
                 ("memory", self.source),
-                ("lines", LinesFormat()),
+                ("lines", self.format),
                 ("folder", FolderSink()),
                 ("post", self.post),
                 ("email", self.mail),
@@ -527,6 +532,31 @@ def test_what_has_the_same_data_is_recorded_and_not_sent(mill: Mill) -> None:
     assert mill.job(1).state is JobState.COMPLETED
     assert mill.job(1).notes == (slots[1].note,)
     assert not list((mill.folder / "out").glob(".*"))
+
+
+class DatedLines(LinesFormat):
+    """Lines with so many spaces as the day of the month says, so that no two days give the same bytes."""
+
+    def _layout(self, options: Any) -> FileLayout:
+        return attrs.evolve(super()._layout(options), dated=True)
+
+    def _write(self, call: WriteCall) -> None:
+        rows = io.BytesIO()
+        super()._write(attrs.evolve(call, output=rows))
+        assert call.moment is not None
+        call.output.write(rows.getvalue().replace(b"}\n", b"}" + b" " * call.moment.day + b"\n"))
+
+
+def test_files_that_say_when_they_were_made_are_compared_by_their_rows(mill: Mill) -> None:
+    mill.format = DatedLines()
+    mill.add(skip_unchanged=True)
+    mill.rows = [(BEGIN, "pump")]
+    for day in (2, 3):
+        mill.at(day)
+    mill.rows.append((BEGIN, "wheel"))
+    mill.at(4)
+    assert [slot.unchanged for slot in mill.history()] == [False, True, False]
+    assert len(set(mill.files().values())) == 2
 
 
 def test_what_not_everybody_got_is_sent_again_although_it_is_the_same(mill: Mill) -> None:

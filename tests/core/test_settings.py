@@ -2,16 +2,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import platformdirs
 import pytest
 
+from tailrace.model.brand import Brand
+from tailrace.model.convert import structure, unstructure
 from tailrace.model.errors import ConfigurationError
 from tailrace.plugins.selection import PluginSelection
 from tailrace.settings import Settings, load_settings
 
 ALL = (
-    "admins, credentials, delivery, home, jobs, notifications, plugins, retention, schedules, sinks, store, user, "
-    "vault, worker"
+    "admins, brand, credentials, delivery, home, jobs, notifications, plugins, retention, schedules, sinks, store, "
+    "user, vault, worker"
 )
 
 
@@ -90,6 +93,17 @@ def test_a_relative_home_counts_from_the_file_and_from_the_working_folder(workin
     assert load_settings(file, {"TAILRACE_HOME": "here"}).home == working_folder / "here"
 
 
+def test_the_files_of_a_brand_count_from_the_settings_file_too(working_folder: Path) -> None:
+    text = '[brand]\nname = "Ops"\nlogo = "logo.svg"\nfallback_fonts = ["fonts/a.ttf", "/b.ttf"]\npalette = ["#102030"]'
+    file = write(working_folder / "etc" / "tailrace.toml", text)
+    brand = load_settings(file, {"TAILRACE_BRAND_PAPER": "Letter", "TAILRACE_BRAND_BOLD_FONT": "bold.ttf"}).brand
+    etc = working_folder / "etc"
+    fallbacks = (etc / "fonts" / "a.ttf", Path("/b.ttf"))
+    expected = Brand("Ops", etc / "logo.svg", palette=("#102030",), fallback_fonts=fallbacks, paper="Letter")
+    assert brand == attrs.evolve(expected, bold_font=working_folder / "bold.ttf")
+    assert structure(unstructure(Settings(brand=brand)), Settings, what="The settings").brand == brand
+
+
 def test_a_tilde_is_the_home_of_the_user(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     file = write(working_folder / "tailrace.toml", 'home = "~/tailrace"')
@@ -108,6 +122,9 @@ def test_a_tilde_is_the_home_of_the_user(working_folder: Path, monkeypatch: pyte
             f"unknown key 'plugin', there is {ALL} @ $",
         ),
         ("[plugins]\ndney = ['x']", "unknown key 'dney', there is allow, deny, prefer @ $.plugins"),
+        ("[brand]\naccent = 'red'", "accent: a colour is written #0b5fae @ $.brand"),
+        ("[brand]\npalette = []", "palette has at least one colour, such as #0b5fae @ $.brand"),
+        ("[brand]\npaper = 'A5'", "expected one of 'A4', 'Letter' @ $.brand.paper"),
         ("user = 5", "expected text, got int @ $.user"),
         ("home = true", "expected a path as text, got bool @ $.home"),
         ("plugins = ['csv']", "expected an object, got list @ $.plugins"),
@@ -170,7 +187,7 @@ def test_a_misspelt_variable_is_an_error_and_corrected() -> None:
     assert caught.value.hint == "Did you mean TAILRACE_PLUGINS_DENY?"
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environ={"TAILRACE_XYZ_QQQ_WWWWWWW": "1"})
-    assert caught.value.hint.startswith("There is: TAILRACE_ADMINS, TAILRACE_CONFIG, TAILRACE_CREDENTIALS_ALLOWED, ")
+    assert caught.value.hint.startswith("There is: TAILRACE_ADMINS, TAILRACE_BRAND_ACCENT, ")
 
 
 def test_a_variable_that_cannot_be_read_is_told_without_its_value() -> None:

@@ -17,7 +17,7 @@ from tailrace_source_analytics import tailrace_source
 from tailrace_source_analytics.canonical import TYPES, guess
 from tailrace_source_analytics.casts import cast_batch, cast_for, text_cast
 from tailrace_source_analytics.credentials import Ids, is_secret
-from tailrace_source_analytics.location import FilePlace, PostgresPlace, read_location
+from tailrace_source_analytics.location import read_location
 from tailrace_source_analytics.log import ROW
 from tailrace_source_analytics.options import AnalyticsOptions
 from tailrace_source_analytics.rejects import Rejects
@@ -30,9 +30,11 @@ from tailrace import (
     Context,
     CredentialMode,
     Dataset,
+    FilePlace,
     Meaning,
     NotAllowedError,
     OptionError,
+    PostgresPlace,
     RequestError,
     SourceCall,
     SourceError,

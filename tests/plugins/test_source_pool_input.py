@@ -15,7 +15,6 @@ import polars as pl
 import pytest
 from tailrace_source_pool import location as location_module
 from tailrace_source_pool import tailrace_source
-from tailrace_source_pool.times import read_times
 
 from tailrace import (
     BadRow,
@@ -27,6 +26,7 @@ from tailrace import (
     SourceCall,
     SourceError,
     TransientError,
+    read_times,
 )
 
 # Without the time, which would be another in every process that collects these tests.

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from tailrace.model.audit import AuditEntry as AuditEntry
     from tailrace.model.audit import AuditFilter as AuditFilter
     from tailrace.model.audit import AuditRecord as AuditRecord
+    from tailrace.model.brand import Brand as Brand
     from tailrace.model.columns import Column as Column
     from tailrace.model.columns import Meaning as Meaning
     from tailrace.model.context import Context as Context
     from tailrace.model.context import Progress as Progress
+    from tailrace.model.convert import StructureError as StructureError
+    from tailrace.model.convert import structure as structure
     from tailrace.model.dataset import BadRow as BadRow
     from tailrace.model.dataset import BadRows as BadRows
     from tailrace.model.dataset import Dataset as Dataset
@@ -82,16 +85,21 @@ if TYPE_CHECKING:
     from tailrace.model.job import User as User
     from tailrace.model.manifest import Manifest as Manifest
     from tailrace.model.manifest import encode_manifest as encode_manifest
+    from tailrace.model.metric import Metric as Metric
     from tailrace.model.notify import Notify as Notify
     from tailrace.model.notify import NotifyOn as NotifyOn
     from tailrace.model.options import option as option
     from tailrace.model.quantities import readable_size as readable_size
+    from tailrace.model.report import Basis as Basis
     from tailrace.model.report import Chart as Chart
     from tailrace.model.report import Figure as Figure
+    from tailrace.model.report import Panel as Panel
+    from tailrace.model.report import Prose as Prose
     from tailrace.model.report import Report as Report
     from tailrace.model.report import ReportTable as ReportTable
     from tailrace.model.report import Section as Section
     from tailrace.model.report import Series as Series
+    from tailrace.model.report import TableView as TableView
     from tailrace.model.request import CredentialMode as CredentialMode
     from tailrace.model.request import ExportRequest as ExportRequest
     from tailrace.model.request import SinkRequest as SinkRequest
@@ -114,10 +122,18 @@ if TYPE_CHECKING:
     from tailrace.model.work import JobError as JobError
     from tailrace.model.work import OutputFile as OutputFile
     from tailrace.model.work import RetryPolicy as RetryPolicy
+    from tailrace.pipeline.attached import attached_csv as attached_csv
+    from tailrace.pipeline.attached import attached_rows as attached_rows
+    from tailrace.pipeline.expressions import columns_of as columns_of
+    from tailrace.pipeline.expressions import filter_expression as filter_expression
+    from tailrace.pipeline.guard import guarded as guarded
+    from tailrace.pipeline.guard import guarded_names as guarded_names
+    from tailrace.pipeline.moments import range_of as range_of
     from tailrace.pipeline.timestamps import beyond_iso as beyond_iso
     from tailrace.pipeline.timestamps import iso_text as iso_text
     from tailrace.plugins.hookspecs import hookimpl as hookimpl
     from tailrace.plugins.kinds import ByteWriter as ByteWriter
+    from tailrace.plugins.kinds import Example as Example
     from tailrace.plugins.kinds import ExportEvent as ExportEvent
     from tailrace.plugins.kinds import FileLayout as FileLayout
     from tailrace.plugins.kinds import Format as Format
@@ -130,7 +146,9 @@ if TYPE_CHECKING:
     from tailrace.plugins.kinds import SearchCall as SearchCall
     from tailrace.plugins.kinds import Source as Source
     from tailrace.plugins.kinds import SourceCall as SourceCall
+    from tailrace.plugins.kinds import SourceOpener as SourceOpener
     from tailrace.plugins.kinds import TableReader as TableReader
+    from tailrace.plugins.kinds import WithExamples as WithExamples
     from tailrace.plugins.kinds import WriteCall as WriteCall
     from tailrace.plugins.pools import ChoosyTarget as ChoosyTarget
     from tailrace.plugins.pools import Loss as Loss
@@ -156,10 +174,25 @@ if TYPE_CHECKING:
     from tailrace.plugins.sinks import SizeJudge as SizeJudge
     from tailrace.plugins.sinks import StagingCall as StagingCall
     from tailrace.plugins.sinks import TargetChecker as TargetChecker
+    from tailrace.reading.location import FilePlace as FilePlace
+    from tailrace.reading.location import PostgresPlace as PostgresPlace
+    from tailrace.reading.location import read_location as read_location
     from tailrace.reading.peek import is_sqlite as is_sqlite
     from tailrace.reading.postgres import PostgresSnapshot as PostgresSnapshot
+    from tailrace.reading.removed import RemovedLogins as RemovedLogins
     from tailrace.reading.sqlite import SqliteSnapshot as SqliteSnapshot
+    from tailrace.reading.times import read_times as read_times
     from tailrace.reading.userinfo import redacted as redacted
+    from tailrace.reading.userinfo import without_userinfo as without_userinfo
+    from tailrace.reports.charts import draw_chart as draw_chart
+    from tailrace.reports.charts.setting import chart_drawing as chart_drawing
+    from tailrace.reports.fonts import DocumentFonts as DocumentFonts
+    from tailrace.reports.fonts import document_fonts as document_fonts
+    from tailrace.reports.inks import CHART_INKS as CHART_INKS
+    from tailrace.reports.placing import Place as Place
+    from tailrace.reports.placing import places as places
+    from tailrace.reports.showing import shown as shown
+    from tailrace.reports.showing import shown_value as shown_value
     from tailrace.restore.document import ImportPlan as ImportPlan
     from tailrace.restore.errors import ClashError as ClashError
     from tailrace.restore.errors import InvalidImportError as InvalidImportError
@@ -194,8 +227,10 @@ if TYPE_CHECKING:
 _HOME = {
     "tailrace.engine": ("Engine",),
     "tailrace.isolation": ("Limits", "run_apart"),
+    "tailrace.model.brand": ("Brand",),
     "tailrace.model.columns": ("Column", "Meaning"),
     "tailrace.model.context": ("Context", "Progress"),
+    "tailrace.model.convert": ("StructureError", "structure"),
     "tailrace.model.dataset": ("BadRow", "BadRows", "Dataset", "SealedColumns", "Secrets", "Table"),
     "tailrace.model.delivery": ("Delivery", "DeliveryState", "Standing"),
     "tailrace.model.errors": (
@@ -233,19 +268,36 @@ _HOME = {
     ),
     "tailrace.model.job": ("Artifact", "Estimate", "Fit", "JobResult", "Learnt", "Receipt", "TableEstimate", "User"),
     "tailrace.model.manifest": ("Manifest", "encode_manifest"),
+    "tailrace.model.metric": ("Metric",),
     "tailrace.model.notify": ("Notify", "NotifyOn"),
     "tailrace.model.options": ("option",),
     "tailrace.model.quantities": ("readable_size",),
-    "tailrace.model.report": ("Chart", "Figure", "Report", "ReportTable", "Section", "Series"),
+    "tailrace.model.report": (
+        "Basis",
+        "Chart",
+        "Figure",
+        "Panel",
+        "Prose",
+        "Report",
+        "ReportTable",
+        "Section",
+        "Series",
+        "TableView",
+    ),
     "tailrace.model.request": ("CredentialMode", "ExportRequest", "SinkRequest", "TimeRange"),
     "tailrace.files.publish": ("opened_folder", "publish"),
     "tailrace.files.shares": ("sync_folder",),
     "tailrace.files.staging": ("staged_file",),
     "tailrace.files.storage": ("storage_errors",),
+    "tailrace.pipeline.attached": ("attached_csv", "attached_rows"),
+    "tailrace.pipeline.expressions": ("columns_of", "filter_expression"),
+    "tailrace.pipeline.guard": ("guarded", "guarded_names"),
+    "tailrace.pipeline.moments": ("range_of",),
     "tailrace.pipeline.timestamps": ("beyond_iso", "iso_text"),
     "tailrace.plugins.hookspecs": ("hookimpl",),
     "tailrace.plugins.kinds": (
         "ByteWriter",
+        "Example",
         "ExportEvent",
         "FileLayout",
         "Format",
@@ -258,7 +310,9 @@ _HOME = {
         "SearchCall",
         "Source",
         "SourceCall",
+        "SourceOpener",
         "TableReader",
+        "WithExamples",
         "WriteCall",
     ),
     "tailrace.plugins.pools": (
@@ -289,10 +343,19 @@ _HOME = {
         "StagingCall",
         "TargetChecker",
     ),
+    "tailrace.reading.location": ("FilePlace", "PostgresPlace", "read_location"),
     "tailrace.reading.peek": ("is_sqlite",),
     "tailrace.reading.postgres": ("PostgresSnapshot",),
+    "tailrace.reading.removed": ("RemovedLogins",),
     "tailrace.reading.sqlite": ("SqliteSnapshot",),
+    "tailrace.reading.times": ("read_times",),
     "tailrace.reading.userinfo": ("redacted", "without_userinfo"),
+    "tailrace.reports.charts": ("draw_chart",),
+    "tailrace.reports.charts.setting": ("chart_drawing",),
+    "tailrace.reports.fonts": ("DocumentFonts", "document_fonts"),
+    "tailrace.reports.inks": ("CHART_INKS",),
+    "tailrace.reports.placing": ("Place", "places"),
+    "tailrace.reports.showing": ("shown", "shown_value"),
     "tailrace.restore.document": ("ImportPlan",),
     "tailrace.restore.errors": ("ClashError", "InvalidImportError"),
     "tailrace.restore.hosting": ("HostPool", "RecordsTarget"),

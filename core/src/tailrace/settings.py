@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from tailrace.model.brand import Brand
 from tailrace.model.errors import ConfigurationError, OptionError
 from tailrace.plugins.selection import PluginSelection
 
@@ -266,6 +267,7 @@ class Settings:
         retention: Which files of finished jobs are kept.
         delivery: How finished files are taken to those who are to have them.
         notifications: Who is told what.
+        brand: How documents look.
         sinks: Settings of sinks by name, such as the mail server: see the page of the sink.
     """
 
@@ -282,6 +284,7 @@ class Settings:
     retention: RetentionSettings = attrs.field(factory=RetentionSettings)
     delivery: DeliverySettings = attrs.field(factory=DeliverySettings)
     notifications: NotificationSettings = attrs.field(factory=NotificationSettings)
+    brand: Brand = attrs.field(factory=Brand)
     sinks: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
 
 

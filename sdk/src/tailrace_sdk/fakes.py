@@ -32,6 +32,7 @@ from tailrace import (
     IntegrityError,
     Meaning,
     Receipt,
+    Report,
     RequestError,
     RereadCall,
     SourceCall,
@@ -100,6 +101,8 @@ class MemorySource(_Fake):
         options_type: Its options; they change nothing.
         instead: For ``open`` and ``close``: what happens instead.
         calls: Every call that it got.
+        report: The report of its dataset.
+        restricted: Whether it says that it applied range and filters itself.
     """
 
     tables: Sequence[Table]
@@ -108,6 +111,8 @@ class MemorySource(_Fake):
     instead: Instead = attrs.field(factory=dict)
     calls: list[SourceCall] = attrs.field(factory=list)
     summary: str = "Tables that lie in memory."
+    report: Report | None = None
+    restricted: bool = False
 
     @hookimpl
     def tailrace_source(self) -> "MemorySource":
@@ -123,7 +128,10 @@ class MemorySource(_Fake):
     @contextmanager
     def _open(self, call: SourceCall) -> Iterator[Dataset]:
         try:
-            yield Dataset(tuple(self.tables), version="memory-1", notes=tuple(self.notes))
+            notes = tuple(self.notes)
+            yield Dataset(
+                tuple(self.tables), version="memory-1", notes=notes, report=self.report, restricted=self.restricted
+            )
         finally:
             self._answer("close", call, lambda _call: None)
 

@@ -48,8 +48,9 @@ def demo(
 ) -> int:
     """Try everything on made-up data in a fresh folder.
 
-    Makes a small ProxyWhirl database, exports its proxies and its request log as CSV and JSON without credentials,
-    verifies the files and searches them for every user name and password.
+    Makes a small ProxyWhirl database, exports its proxies and its request log as CSV, JSON and Excel without
+    credentials, verifies the files and searches them for every user name and password, and makes a health report to
+    look at.
 
     Args:
         folder: The folder to make; when it is taken, one with a number behind its name.
@@ -61,11 +62,12 @@ def demo(
     demo_data.write_database(database, pool, demo_data.make_log())
     outcomes = run(session, lambda context: _export_all(session, database, home / "exports", context))
     leaks = _leaks((home / "exports").iterdir(), pool.secrets)
+    reports = run(session, lambda context: _report(session, database, home / "reports", context))
     seconds = time.monotonic() - began
     if common.json:
-        session.terminal.document(_as_document(database, outcomes, leaks, pool, seconds))
+        session.terminal.document(_as_document(database, outcomes, reports, leaks, pool, seconds))
     else:
-        _tell(session, database, outcomes, leaks, pool, seconds)
+        _tell(session, database, outcomes, reports, leaks, pool, seconds)
     return 0 if not leaks and all(outcome.verified for outcome in outcomes) else REFUSED
 
 
@@ -122,6 +124,22 @@ def _export_all(session: Session, database: Path, target: Path, context: Context
     return outcomes
 
 
+def _report(session: Session, database: Path, target: Path, context: Context) -> list[Path]:
+    """The health of the pool, as documents to look at."""
+    paths = []
+    for name in ("html", "pdf"):
+        request = ExportRequest(
+            source="health",
+            location=f"proxywhirl://{quote(str(database.absolute()))}",
+            format=name,
+            sinks=(SinkRequest("disk", str(target), {"pattern": "health.{ext}"}),),
+        )
+        (artifact,) = session.engine.export(request, context=context).artifacts
+        assert artifact.path is not None  # noqa: S101 - the sink disk always says where the file is
+        paths.append(artifact.path)
+    return paths
+
+
 def _shown(path: Path) -> Path:
     """The path as people would type it here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -145,11 +163,12 @@ def _leaks(files: Iterable[Path], secrets: Iterable[str]) -> list[str]:
 
 
 def _as_document(
-    database: Path, outcomes: list[Outcome], leaks: list[str], pool: demo_data.Pool, seconds: float
+    database: Path, outcomes: list[Outcome], reports: list[Path], leaks: list[str], pool: demo_data.Pool, seconds: float
 ) -> dict[str, Any]:
     return {
         "database": str(database),
         "files": [attrs.asdict(outcome) | {"path": str(outcome.path)} for outcome in outcomes],
+        "reports": [str(path) for path in reports],
         "secrets": len(pool.secrets),
         "leaks": leaks,
         "seconds": round(seconds, 3),
@@ -160,6 +179,7 @@ def _tell(
     session: Session,
     database: Path,
     outcomes: list[Outcome],
+    reports: list[Path],
     leaks: list[str],
     pool: demo_data.Pool,
     seconds: float,
@@ -194,6 +214,10 @@ def _tell(
     say.line("3  Searched for secrets", "bold")
     searched = f"All {len(pool.secrets)} user names and passwords were looked for in every byte of these files:"
     say.text(f"{searched} {f'FOUND in {chr(44).join(leaks)}.' if leaks else 'none is there.'}", indent="   ")
+    say.line()
+    say.line("4  A report to look at, on screen and on paper", "bold")
+    for path in reports:
+        say.line(f"   {_shown(path)}", "cyan")
     say.line()
     say.line(f"Done in {span(seconds)}. Try next:", "bold")
     say.line(f"  tailrace inspect {_shown(outcomes[0].path)}")

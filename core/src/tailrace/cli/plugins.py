@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tailrace.plugins.doctor import Finding
+    from tailrace.plugins.loading import Hooks
     from tailrace.plugins.registry import PluginEntry, Registry
 
 _STYLES = {
@@ -147,15 +148,21 @@ def _shown(registry: "Registry", kind: str, name: str) -> dict[str, Any]:
     from tailrace.model.options import describe_options
 
     plugin = registry.load(kind, name)
-    observer = kind == "hook"
+    hooks = kind == "hook"
     return {
         "kind": kind,
         "name": name,
         "distribution": plugin.distribution,
         "version": plugin.version,
-        "summary": "Observes exports." if observer else plugin.object.summary,
-        "options": [] if observer else unstructure(describe_options(plugin.object.options_type)),
+        "summary": _told(plugin.object) if hooks else plugin.object.summary,
+        "options": [] if hooks else unstructure(describe_options(plugin.object.options_type)),
     }
+
+
+def _told(hooks: "Hooks") -> str:
+    """What a plugin of kind ``hook`` does, as a sentence."""
+    does = [*(["observes exports"] if hooks.observe else []), *(["offers metrics"] if hooks.metrics else [])]
+    return f"{' and '.join(does).capitalize()}."
 
 
 def _show_options(session: Shared, plugin: dict[str, Any]) -> None:

@@ -132,6 +132,8 @@ class Dataset:
         report: What a document format draws.
         version: Version of the source's data format (``"proxywhirl-sqlite"``, ``"squid"`` …).
         notes: What the source recognised or decided, in sentences for people and the manifest.
+        restricted: Whether the source itself applied the range and the filters of its call to all that it read, so that
+            tables and report are about the same; the engine then does not apply them to the tables.
         secrets: Tells what was removed or replaced, in modes other than ``full``. Asked after all rows have passed,
             while the source is still open; not asked by an estimate. None: the source knows of no secrets.
     """
@@ -140,4 +142,5 @@ class Dataset:
     report: Report | None = None
     version: str = ""
     notes: Sequence[str] = attrs.field(default=(), converter=_notes)
+    restricted: bool = False
     secrets: Callable[[], Secrets] | None = attrs.field(default=None, repr=False)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from tailrace.model.context import Context
-from tailrace.model.dataset import Table
+from tailrace.model.dataset import Dataset, Table
 from tailrace.model.job import Estimate, TableEstimate
+from tailrace.pipeline.described import report_for
 from tailrace.pipeline.encode import Buffer, Encoded, Encoder
 from tailrace.pipeline.foreign import foreign_errors
 from tailrace.pipeline.job import Job
@@ -33,6 +34,7 @@ def estimate(job: Job, *, context: Context, exact: bool = True) -> Estimate:
         TailraceError: The same problems that the export would meet before its first row.
     """
     with job.open(context) as dataset:
+        job = job.reading(dataset)
         notes = job.selection.check(dataset.tables)
         tables = tuple(_table(job, table, context, exact=exact) for table in dataset.tables)
     return Estimate(tables, notes)
@@ -112,6 +114,10 @@ def _encode(job: Job, table: Table, rows: "pl.DataFrame", context: Context) -> E
                 lambda _note: None,
                 quiet,
                 moment=job.now,
+                report=report_for(job, Dataset((table,)), (table,), (outgoing,)),
+                brand=job.brand,
+                user=job.user.id,
+                time_zone=job.selection.zone.key,
             )
         )
         return encoder.finish()

@@ -33,6 +33,7 @@ from tailrace.model.job import Artifact, Estimate, JobResult, Receipt, Timings
 from tailrace.model.manifest import Manifest, RedactionRecord, RowCounts
 from tailrace.pipeline.buffers import small_buffers
 from tailrace.pipeline.deliver import Handover, Made, deliver, failed, finish, keep, not_yet, recipients_of
+from tailrace.pipeline.described import report_for
 from tailrace.pipeline.encode import Encoded, Encoder, into_descriptor
 from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.job import Job
@@ -171,12 +172,13 @@ def run(
         tag, audit = stack.enter_context(_guarded(guard, folders))
         stack.enter_context(small_buffers())
         dataset = stack.enter_context(_opened(job, guard, context))
+        job = job.reading(dataset)
         notes = [*dataset.notes, *job.selection.check(dataset.tables)]
         clock.lap("opening")
         drafts = []
         for name, tables in job.files(dataset.tables):
             descriptor, path = stack.enter_context(staged_file(folder, tag=tag))
-            drafts.append(_write(job, name, tables, descriptor, path, context, estimate))
+            drafts.append(_write(job, dataset, name, tables, descriptor, path, context, estimate))
             clock.lap("writing")
             with storage_errors(folder):
                 os.fsync(descriptor)
@@ -367,6 +369,7 @@ def _check_space(folder: Path, estimate: Estimate) -> None:
 
 def _write(
     job: Job,
+    dataset: Dataset,
     name: str,
     tables: tuple[Table, ...],
     descriptor: int,
@@ -404,6 +407,10 @@ def _write(
                     context,
                     None if vault is None else lambda: unstructure(vault.seal_content(encoder.plain_sha256)),
                     job.now,
+                    report_for(job, dataset, tables, outgoing),
+                    job.brand,
+                    job.user.id,
+                    job.selection.zone.key,
                 )
                 job.format.object.write(call)
             encoded = encoder.finish()

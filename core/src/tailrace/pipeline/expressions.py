@@ -21,7 +21,7 @@ import attrs
 
 from tailrace.model.errors import ExpressionError, RequestError, UnknownNameError
 from tailrace.pipeline.exact import exactly
-from tailrace.pipeline.moments import beside
+from tailrace.pipeline.moments import beside, moment_of, zone
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,6 +98,23 @@ def parse(text: str, schema: "Mapping[str, pl.DataType]", moment_of: Callable[[s
         ExpressionError: Anything else, with the position.
     """
     return _Parser(text, schema, moment_of).whole()
+
+
+def filter_expression(text: str, schema: "Mapping[str, pl.DataType]", *, now: datetime, time_zone: str) -> "pl.Expr":
+    """Turn a filter into a polars expression that is true for the rows to keep, for sources that filter themselves.
+
+    Args:
+        text: The filter.
+        schema: The columns it may mention, with their types.
+        now: The moment that is now, UTC.
+        time_zone: IANA zone that dates are meant in.
+
+    Raises:
+        UnknownNameError: A column that is not in the schema.
+        ExpressionError: Anything else, with the position.
+    """
+    local = zone(time_zone)
+    return parse(text, schema, lambda words: moment_of(words, now=now, local=local).astimezone(local))
 
 
 def _tokens(text: str) -> list[_Token]:

@@ -15,42 +15,30 @@ text. Columns of numbers, dates and times are written as they are, but for ``-in
 spreadsheet and written ``'-inf``. Names of columns are text.
 """
 
-import polars as pl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 GUARD = "'"
 _RUNS_AS_FORMULA = (
     r"""^(?:['\t\r\n]|[\p{Z}\p{C}"{]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}\x{FE66}\x{FE62}\x{FE63}\x{FE6B}\x{2212}])"""
 )
 
-NOTE = (
-    "Profile excel: a text that a spreadsheet could run as a formula, or that begins with an apostrophe, has one "
-    "apostrophe (') in front; a field that begins with an apostrophe loses it to become the exact text again."
-)
 
-
-def guarded(text: pl.Expr) -> pl.Expr:
+def guarded(text: "pl.Expr") -> "pl.Expr":
     """Put the guard in front of texts that need it.
 
     Args:
         text: Expression of type String.
     """
+    import polars as pl
+
     return pl.when(text.str.contains(_RUNS_AS_FORMULA)).then(pl.lit(GUARD) + text).otherwise(text)
-
-
-def restored(text: pl.Expr) -> pl.Expr:
-    """The exact texts again: the inverse of :func:`guarded`.
-
-    Args:
-        text: Expression of type String.
-    """
-    return text.str.strip_prefix(GUARD)
 
 
 def guarded_names(names: list[str]) -> list[str]:
     """Guard names of columns; different names stay different."""
+    import polars as pl
+
     return pl.DataFrame({"name": names}).select(guarded(pl.col("name"))).to_series().to_list()
-
-
-def is_guarded(text: str) -> bool:
-    """Whether :func:`guarded` changes a text."""
-    return guarded_names([text]) != [text]

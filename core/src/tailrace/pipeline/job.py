@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from tailrace.model.brand import Brand
 from tailrace.model.context import Context
 from tailrace.model.convert import StructureError, structure, unstructure
 from tailrace.model.dataset import Dataset, Table
@@ -18,7 +19,7 @@ from tailrace.model.errors import ConfigurationError, PluginContractError, Reque
 from tailrace.model.job import User
 from tailrace.model.manifest import SCHEMA_VERSION, IncrementRecord
 from tailrace.model.options import build_options
-from tailrace.model.request import CompressionLevel, ExportRequest
+from tailrace.model.request import CompressionLevel, ExportRequest, TimeRange
 from tailrace.pipeline import expressions
 from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.record import column_records
@@ -69,6 +70,8 @@ class Job:
         secret: Reveals secrets that the settings of sinks refer to.
         link: Where whoever may can fetch the files; empty where that is not known.
         increment: Which part of a chain it makes, with all files of the part before; None when it makes none.
+        brand: How documents look.
+        registry: The plugins, for sources that are made of others.
     """
 
     request: ExportRequest
@@ -89,6 +92,8 @@ class Job:
     secret: Callable[[str], str] = attrs.field(default=no_secrets, repr=False)
     link: str = ""
     increment: IncrementRecord | None = None
+    brand: Brand = attrs.field(factory=Brand)
+    registry: Registry = attrs.field(factory=Registry, repr=False)
 
     @classmethod
     def prepare(
@@ -106,6 +111,7 @@ class Job:
         sinks: Mapping[str, Mapping[str, Any]] | None = None,
         secret: Callable[[str], str] = no_secrets,
         link: str = "",
+        brand: Brand | None = None,
     ) -> "Job":
         """Load the plugins and read the request; ``sinks`` are the settings of sinks, by name.
 
@@ -154,6 +160,8 @@ class Job:
             folder=folder,
             secret=secret,
             link=link,
+            brand=brand or Brand(),
+            registry=registry,
         )
 
     def check_targets(self) -> None:
@@ -195,6 +203,10 @@ class Job:
         # Asked for each of perhaps a thousand recipients.
         return self.fields(self.source.name)
 
+    def reading(self, dataset: Dataset) -> "Job":
+        """The same job, knowing what the source has done already."""
+        return attrs.evolve(self, selection=attrs.evolve(self.selection, restricted=dataset.restricted))
+
     @contextmanager
     def open(self, context: Context) -> Iterator[Dataset]:
         """Open the source.
@@ -212,33 +224,42 @@ class Job:
             context=context,
             seal=None if self.vault is None else self.vault.seal,
             folder=self.folder,
+            where=self.request.where,
+            time_zone=self.selection.zone.key,
+            metrics=self.registry.metrics,
         )
-        with foreign_errors("source", self.source.name):
-            opened = self.source.object.open(call)
-            dataset = opened.__enter__()
-        try:
-            with foreign_errors("source", self.source.name):
-                _check_dataset(dataset, self.source.name)
+        call = attrs.evolve(call, open_source=partial(self._open_another, call))
+        with _entered(self.source, call) as dataset:
             self._check_sealed(dataset)
             yield dataset
-        except BaseException as error:
-            # The source may put it in better words, but not keep it to itself.
-            self._close(opened, error)
-            raise
-        self._close(opened, None)
 
-    def _close(self, opened: AbstractContextManager[Dataset], error: BaseException | None) -> None:
-        try:
-            with foreign_errors("source", self.source.name):
-                if error is None:
-                    opened.__exit__(None, None, None)
-                else:
-                    opened.__exit__(type(error), error, error.__traceback__)
-        except TailraceError as failure:
-            if error is not None and not isinstance(failure, PluginContractError):
-                raise
-            # By then all is read, or failed already: this changes nothing.
-            log.warning("%s", failure.message)
+    @contextmanager
+    def _open_another(
+        self,
+        call: SourceCall,
+        name: str,
+        location: str,
+        options: Mapping[str, Any],
+        *,
+        window: TimeRange | None = None,
+    ) -> Iterator[Dataset]:
+        """Open another source for the one that this job reads from.
+
+        Raises:
+            RequestError: It is asked for itself, or an option does not fit.
+            PluginError: The other cannot be used.
+            SourceError: It cannot be read.
+        """
+        if name == self.source.name:
+            message = f"The source {name} cannot be made of itself."
+            raise RequestError(message, hint="Name another source.")
+        loaded = self.registry.source(name)
+        built = _options(Owner("source", name, loaded.object.options_type), options)
+        inner = attrs.evolve(
+            call, location=location, options=built, where=(), open_source=None, window=window or call.window
+        )
+        with _entered(loaded, inner) as dataset:
+            yield dataset
 
     def _check_sealed(self, dataset: Dataset) -> None:
         """See that what is sealed can be opened again from the columns that are going to be written.
@@ -371,6 +392,37 @@ def _options(owner: Owner, given: Mapping[str, Any]) -> Any:
     with foreign_errors(owner.kind, owner.name):
         options: Any = build_options(owner.options_type, given, owner=str(owner))
     return options
+
+
+@contextmanager
+def _entered(source: LoadedPlugin[Source], call: SourceCall) -> Iterator[Dataset]:
+    """Open a source, whatever it does."""
+    with foreign_errors("source", source.name):
+        opened = source.object.open(call)
+        dataset = opened.__enter__()
+    try:
+        with foreign_errors("source", source.name):
+            _check_dataset(dataset, source.name)
+        yield dataset
+    except BaseException as error:
+        # The source may put it in better words, but not keep it to itself.
+        _close(source.name, opened, error)
+        raise
+    _close(source.name, opened, None)
+
+
+def _close(name: str, opened: AbstractContextManager[Dataset], error: BaseException | None) -> None:
+    try:
+        with foreign_errors("source", name):
+            if error is None:
+                opened.__exit__(None, None, None)
+            else:
+                opened.__exit__(type(error), error, error.__traceback__)
+    except TailraceError as failure:
+        if error is not None and not isinstance(failure, PluginContractError):
+            raise
+        # By then all is read, or failed already: this changes nothing.
+        log.warning("%s", failure.message)
 
 
 def _check_dataset(dataset: object, source: str) -> None:

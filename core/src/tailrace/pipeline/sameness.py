@@ -1,8 +1,9 @@
 """What tells the data of an export from other data: two exports of the same data have the same, whenever they are made.
 
-Files say it by themselves, since the same data makes the same bytes. Where credentials are sealed they do not, as every
-seal is another one: then it is taken of the rows without what is sealed, and of what was sealed as it went through the
-vault, under a key, so that nobody can try passwords against it.
+Files say it by themselves, since the same data makes the same bytes. Those that say when they were made do not: then it
+is taken of the rows. Nor do those in which credentials are sealed, as every seal is another one: then it is taken of
+the rows without what is sealed, and of what was sealed as it went through the vault, under a key, so that nobody can
+try passwords against it.
 """
 
 import hashlib
@@ -28,9 +29,10 @@ def data_digest(job: "Job", finished: Sequence["Proven"]) -> str:
     digest = hashlib.sha256()
     for proven in finished:
         digest.update(netstrings((proven.name,)))
-        if job.vault is None:
+        if job.vault is None and not job.layout.dated:
             digest.update(bytes.fromhex(proven.digests[0]))
-        for table in () if job.vault is None else proven.tables:
+            continue
+        for table in proven.tables:
             digest.update(_rows(job, table))
     if job.vault is not None:
         digest.update(job.vault.noted)

@@ -36,6 +36,7 @@ class Selection:
         sort: Pairs of column and whether to sort it downwards.
         limit: Most rows per table.
         now: When the export began.
+        restricted: Whether the source applied filters and range itself (:attr:`tailrace.Dataset.restricted`).
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -45,6 +46,7 @@ class Selection:
     sort: tuple[tuple[str, bool], ...]
     limit: int | None
     now: datetime
+    restricted: bool = False
 
     @classmethod
     def of(cls, request: ExportRequest, now: datetime) -> "Selection":
@@ -86,12 +88,13 @@ class Selection:
         schemas = {table.name: frozenset(table.frame.collect_schema()) for table in tables}
         every = list(dict.fromkeys(name for table in tables for name in table.frame.collect_schema()))
         where = f"table {tables[0].name}" if len(tables) == 1 else "any of the tables " + ", ".join(schemas)
-        filters = {text: expressions.columns_of(text) for text in self.where}
+        filters = {} if self.restricted else {text: expressions.columns_of(text) for text in self.where}
+        window = None if self.restricted else self.window
         asked = [old for _new, old in self.columns] + [name for name, _down in self.sort]
         for name in [*asked, *sorted(name for names in filters.values() for name in names)]:
             if name not in every:
                 raise UnknownNameError("column", name, every, where=where)
-        if self.window is not None and not any(table.time_column for table in tables):
+        if window is not None and not any(table.time_column for table in tables):
             message = "A time range was asked for, but the data has no column of times."
             raise RequestError(message, hint="Name it, where the source can: --map timestamp=<column>")
         notes = []
@@ -105,19 +108,27 @@ class Selection:
         for name, columns in schemas.items():
             if self.columns and not any(old in columns for _new, old in self.columns):
                 notes.append(f"None of the columns asked for is in {name}: all of its columns are kept.")
-        if self.window is not None and not all(table.time_column for table in tables):
+        if window is not None and not all(table.time_column for table in tables):
             without = ", ".join(table.name for table in tables if not table.time_column)
             notes.append(f"The time range does not apply to {without}, which has no column of times.")
         return tuple(notes)
 
     def narrows(self, table: Table) -> bool:
         """Whether fewer rows than the table has may come out."""
+        if self.restricted:
+            return self.limit is not None
         names = frozenset(table.frame.collect_schema())
         return (
             self.limit is not None
             or (self.window is not None and table.time_column is not None)
             or any(expressions.columns_of(text) <= names for text in self.where)
         )
+
+    def written_as(self, table: Table) -> dict[str, str]:
+        """The name under which each column of a table is written, by its own name."""
+        schema = table.frame.collect_schema()
+        pairs = [(new, old) for new, old in self.columns if old in schema] or [(name, name) for name in schema]
+        return {old: new for new, old in pairs}
 
     def time_column(self, table: Table) -> str | None:
         """Name under which the column of times of this table is going to be written; None where it is not."""
@@ -150,6 +161,8 @@ class Selection:
     def _rows(self, table: Table, lazy: "pl.LazyFrame") -> "pl.LazyFrame":
         import polars as pl
 
+        if self.restricted:
+            return lazy
         schema = table.frame.collect_schema()
         if self.window is not None and table.time_column is not None:
             dtype = schema[table.time_column]

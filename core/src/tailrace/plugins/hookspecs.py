@@ -1,7 +1,10 @@
 """Hook specifications: how a plugin hands over what it offers, and observes exports."""
 
+from collections.abc import Sequence
+
 import pluggy
 
+from tailrace.model.metric import Metric
 from tailrace.plugins.kinds import ExportEvent, Format, Source
 from tailrace.plugins.sinks import Sink
 
@@ -35,4 +38,13 @@ def tailrace_export_event(event: ExportEvent) -> None:
 
     Args:
         event: What happened.
+    """
+
+
+@hookspec
+def tailrace_metrics() -> Sequence[Metric]:  # type: ignore[empty-body]
+    """Return metrics for dashboards, in addition to those there are.
+
+    Called once for each engine, when a dashboard is first made. What it raises is logged and keeps none of the others
+    from being used.
     """

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
+from tailrace.model.brand import Brand
 from tailrace.model.columns import Column
 from tailrace.model.context import Context
 from tailrace.model.dataset import Dataset
+from tailrace.model.metric import Metric
+from tailrace.model.report import Report
 from tailrace.model.request import CredentialMode, TimeRange
 
 if TYPE_CHECKING:
@@ -25,6 +28,32 @@ KINDS: tuple[Kind, ...] = ("source", "format", "sink", "hook")
 
 Seal = Callable[[str, str, "pl.Series", "pl.DataFrame"], "pl.Series"]
 """``seal(table, column, values, bound)``: the values, sealed; null stays null."""
+
+
+class SourceOpener(Protocol):
+    """Opens another source for one that is made of others."""
+
+    def __call__(
+        self, name: str, location: str, options: Mapping[str, Any], *, window: TimeRange | None = None
+    ) -> AbstractContextManager[Dataset]:
+        """Open it.
+
+        Args:
+            name: Its name.
+            location: Where it reads.
+            options: Its options, by name; texts are converted to the option's type.
+            window: What must be read at least; the window of the call if not given.
+
+        Raises:
+            RequestError: It is asked for itself, or an option does not fit.
+            PluginError: The other cannot be used.
+        """
+        ...
+
+
+def no_metrics() -> Mapping[str, Sequence[Metric]]:
+    """Stands in for :attr:`SourceCall.metrics` where no plugin offers any."""
+    return {}
 
 
 @attrs.frozen
@@ -45,6 +74,12 @@ class SourceCall:
         folder: Folder that relative paths count from: the working folder of whoever asked for the export.
         partition: The token of the one part to open, out of what :meth:`PartitionedSource.partitions` gave; None for
             everything. Sources that do not split never get one.
+        where: The filters asked for, for sources that apply them themselves (:attr:`tailrace.Dataset.restricted`);
+            :func:`tailrace.filter_expression` reads them. The others leave them to the engine.
+        time_zone: IANA zone that days and hours are meant in.
+        open_source: ``open_source(name, location, options)`` opens another source, with the credentials mode, window
+            and folder of this call and without its filters; for sources that are made of others.
+        metrics: ``metrics()`` gives the metrics that plugins offer for dashboards, by who offers them.
     """
 
     location: str
@@ -57,6 +92,10 @@ class SourceCall:
     seal: "Seal | None" = attrs.field(default=None, repr=False)
     folder: Path = Path()
     partition: Mapping[str, Any] | None = None
+    where: Sequence[str] = ()
+    time_zone: str = "UTC"
+    open_source: SourceOpener | None = attrs.field(default=None, repr=False)
+    metrics: Callable[[], Mapping[str, Sequence[Metric]]] = attrs.field(default=no_metrics, repr=False)
 
 
 @runtime_checkable
@@ -81,6 +120,30 @@ class Source(Protocol):
             TransientError: Locked or away for now.
             NotAllowedError: A credential mode that this source cannot keep.
         """
+        ...
+
+
+@attrs.frozen
+class Example:
+    """A document that a source can read, ready for use and to start one's own from.
+
+    Args:
+        name: Name by which the source knows it as a location.
+        title: What it is about, in a few words.
+        text: What stands in it.
+    """
+
+    name: str
+    title: str
+    text: str = attrs.field(repr=False)
+
+
+@runtime_checkable
+class WithExamples(Protocol):
+    """What a :class:`Source` also has that reads documents which people write, and comes with some."""
+
+    def examples(self) -> Sequence[Example]:
+        """The documents, by name."""
         ...
 
 
@@ -130,12 +193,14 @@ class FileLayout:
         media_type: Before compression: ``"text/csv"``.
         compressible: Whether the engine may gzip it; False for formats that are compressed by nature.
         many_tables: Whether one file holds all tables. Otherwise each table gets a file of its own.
+        dated: Whether its files say when they were made, so that the same data gives other bytes each time.
     """
 
     extension: str
     media_type: str
     compressible: bool = True
     many_tables: bool = False
+    dated: bool = False
 
 
 @attrs.frozen
@@ -185,6 +250,11 @@ class WriteCall:
             all bytes written so far, to be written at the end of the file.
         moment: When the export began, UTC: the manifest's ``created``. A file that holds it is another one each day, so
             it is for those who ask for it.
+        report: What documents draw: the source's own report, or one that shows each table. Its views name tables and
+            columns as they are written.
+        brand: How documents of this house look.
+        user: Who asked for the export.
+        time_zone: IANA zone of all moments that are shown.
     """
 
     tables: Sequence[OutgoingTable]
@@ -195,6 +265,10 @@ class WriteCall:
     context: Context = attrs.field(repr=False)
     seal: Callable[[], Mapping[str, Any]] | None = attrs.field(default=None, repr=False)
     moment: datetime | None = None
+    report: Report = attrs.field(factory=lambda: Report("Export"), repr=False)
+    brand: Brand = attrs.field(factory=Brand, repr=False)
+    user: str = ""
+    time_zone: str = "UTC"
 
 
 @attrs.frozen

@@ -6,26 +6,41 @@ included. Only Ctrl-C goes through.
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import pluggy
 
 from tailrace.model.errors import PluginContractError, PluginError, PluginLoadError
+from tailrace.model.metric import Metric
 from tailrace.plugins import hookspecs
 from tailrace.plugins.kinds import ExportEvent, Format, Source
 from tailrace.plugins.sinks import Sink
 from tailrace.reading.userinfo import redacted
 
-HOOKS: Mapping[str, str] = {
-    "source": "tailrace_source",
-    "format": "tailrace_format",
-    "sink": "tailrace_sink",
-    "hook": "tailrace_export_event",
+_OBSERVER, _METRICS = "tailrace_export_event", "tailrace_metrics"
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "source": ("tailrace_source",),
+    "format": ("tailrace_format",),
+    "sink": ("tailrace_sink",),
+    "hook": (_OBSERVER, _METRICS),
 }
-"""The hook that a plugin of each kind must implement."""
+"""The hooks of each kind of plugin; it must implement one of them."""
 
 _CONTRACTS: Mapping[str, type] = {"source": Source, "format": Format, "sink": Sink}
+
+
+@attrs.frozen
+class Hooks:
+    """What a plugin of kind ``hook`` implements; None for what it does not.
+
+    Args:
+        observe: Takes what happened to an export.
+        metrics: Gives metrics, whatever it takes for such.
+    """
+
+    observe: Callable[[ExportEvent], object] | None
+    metrics: Callable[[], object] | None
 
 
 class LoadFailure(Exception):  # noqa: N818 - carried to the registry, which keeps it as data
@@ -59,7 +74,7 @@ def implemented_kinds(plugin: object) -> tuple[str, ...]:
         marked = manager.parse_hookimpl_opts(plugin, attribute)
         if marked is not None:
             names.add(marked.get("specname") or attribute)
-    return tuple(kind for kind, hook in HOOKS.items() if hook in names)
+    return tuple(kind for kind, hooks in HOOKS.items() if names & set(hooks))
 
 
 def import_target(load: Callable[[], object]) -> object:
@@ -79,10 +94,13 @@ def import_target(load: Callable[[], object]) -> object:
         raise LoadFailure(f"it raised {_said(error)} when it was imported") from error
 
 
-def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: str) -> pluggy.HookImpl:
-    """Register a plugin and find its one implementation of the hook of its kind; a failure leaves nothing behind.
+def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: str) -> Mapping[str, pluggy.HookImpl]:
+    """Register a plugin and find its implementations of the hooks of its kind; a failure leaves nothing behind.
 
     A module that offers several plugins is registered once and found again under each of its names.
+
+    Returns:
+        By name of the hook; at least one.
 
     Raises:
         LoadFailure: A hook that does not exist, arguments that do not fit, no implementation or several.
@@ -92,7 +110,7 @@ def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: 
         if not manager.is_registered(plugin):
             manager.register(plugin, name=registered)
         manager.check_pending()
-        return _implementation(manager, HOOKS[kind], registered)
+        return _implementations(manager, HOOKS[kind], registered)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -105,18 +123,51 @@ def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: 
         raise LoadFailure(f"its hooks cannot be registered: {_said(error)}") from error
 
 
-def observer(implementation: pluggy.HookImpl) -> Callable[[ExportEvent], object]:
+def hooks_of(implementations: Mapping[str, pluggy.HookImpl]) -> Hooks:
+    """What a plugin of kind ``hook`` implements."""
+    observer, metrics = implementations.get(_OBSERVER), implementations.get(_METRICS)
+    return Hooks(
+        None if observer is None else _observer(observer),
+        None if metrics is None else metrics.function,
+    )
+
+
+def metrics_of(plugin: Hooks) -> tuple[Metric, ...]:
+    """The metrics that a plugin offers; none where it has no such hook.
+
+    Raises:
+        LoadFailure: It raised, or returned something else.
+    """
+    if plugin.metrics is None:
+        return ()
+    try:
+        offered = plugin.metrics()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise LoadFailure(f"its {_METRICS}() raised {_said(error)}") from error
+    if inspect.isgenerator(offered) or not isinstance(offered, Sequence) or isinstance(offered, str):
+        message = f"its {_METRICS}() returned {_article(type(offered).__name__)} instead of a list of metrics"
+        raise LoadFailure(message, error=PluginContractError)
+    stranger = next((one for one in offered if not isinstance(one, Metric)), None)
+    if stranger is not None:
+        message = f"its {_METRICS}() returned {_article(type(stranger).__name__)} among the metrics"
+        raise LoadFailure(message, error=PluginContractError)
+    return tuple(offered)
+
+
+def _observer(implementation: pluggy.HookImpl) -> Callable[[ExportEvent], object]:
     """The observer as a function of an event, whether or not the plugin's own takes one."""
     return lambda event: implementation.function(*(event for _argument in implementation.argnames))
 
 
-def obtain(implementation: pluggy.HookImpl, *, kind: str) -> object:
+def obtain(implementations: Mapping[str, pluggy.HookImpl], *, kind: str) -> object:
     """Call the hook that hands over a source, format or sink, and check what comes back.
 
     Raises:
         LoadFailure: It raised, yielded, or returned something else than its kind's contract asks for.
     """
-    hook = HOOKS[kind]
+    ((hook, implementation),) = implementations.items()
     try:
         offered = implementation.function()
     except KeyboardInterrupt:
@@ -129,15 +180,25 @@ def obtain(implementation: pluggy.HookImpl, *, kind: str) -> object:
     return offered
 
 
-def _implementation(manager: pluggy.PluginManager, hook: str, registered: str) -> pluggy.HookImpl:
-    caller: pluggy.HookCaller = getattr(manager.hook, hook)
-    own = [one for one in caller.get_hookimpls() if one.plugin_name == registered]
-    if not own:
+def _implementations(
+    manager: pluggy.PluginManager, hooks: Sequence[str], registered: str
+) -> Mapping[str, pluggy.HookImpl]:
+    found = {hook: _implementation(manager, hook, registered) for hook in hooks}
+    implemented = {hook: one for hook, one in found.items() if one is not None}
+    if not implemented:
         raise LoadFailure(
-            f"it does not implement {hook}()",
+            f"it does not implement {' or '.join(f'{hook}()' for hook in hooks)}",
             remedy="Is the decorator @hookimpl missing?",
             error=PluginContractError,
         )
+    return implemented
+
+
+def _implementation(manager: pluggy.PluginManager, hook: str, registered: str) -> pluggy.HookImpl | None:
+    caller: pluggy.HookCaller = getattr(manager.hook, hook)
+    own = [one for one in caller.get_hookimpls() if one.plugin_name == registered]
+    if not own:
+        return None
     if len(own) > 1:
         raise LoadFailure(f"it implements {hook}() {len(own)} times", error=PluginContractError)
     found = own[0]

@@ -1,8 +1,9 @@
 """The plugins of one engine: found by metadata, imported on first use, each kept apart from the others' failures."""
 
+import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import attrs
@@ -20,9 +21,13 @@ from tailrace.plugins.discovery import GROUPS, UNKNOWN, Candidate, discover
 from tailrace.plugins.selection import PluginSelection, normalized
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pluggy
 
+    from tailrace.model.metric import Metric
     from tailrace.plugins.kinds import ExportEvent, Format, Source, TableReader
+    from tailrace.plugins.loading import Hooks
     from tailrace.plugins.sinks import Sink
 
 T = TypeVar("T")
@@ -130,7 +135,8 @@ class Registry:
         self._manager: pluggy.PluginManager | None = None
         self._loaded: dict[Key, LoadedPlugin[Any]] = {}
         self._failures: dict[Key, PluginFailure] = {}
-        self._observers: tuple[LoadedPlugin[Any], ...] | None = None
+        self._hooks: tuple[LoadedPlugin[Any], ...] | None = None
+        self._metrics: Mapping[str, Sequence[Metric]] | None = None
         self._found: dict[Key, list[Candidate]] | None = None
         self._explicit = dict(_explicit(explicit))
 
@@ -223,22 +229,55 @@ class Registry:
 
     def notify(self, event: "ExportEvent") -> None:
         """Tell every observer what happened, one by one. What one raises is logged and changes nothing."""
-        for observer in self._all_observers():
+        for observer in self._all_hooks():
+            if observer.object.observe is None:
+                continue
             try:
-                observer.object(event)
+                observer.object.observe(event)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - not even SystemExit in an observer may end the export
                 _log.warning("The observer %r raised %s; the export goes on.", observer.name, type(error).__name__)
                 _log.debug("Traceback of the observer %r", observer.name, exc_info=True)
 
-    def _all_observers(self) -> "tuple[LoadedPlugin[Callable[[ExportEvent], None]], ...]":
-        with self._lock:
-            if self._observers is None:
-                self._observers = tuple(self._load_observers())
-            return self._observers
+    def metrics(self) -> "Mapping[str, Sequence[Metric]]":
+        """The metrics that plugins offer for dashboards, by who offers them: ``"hook costs of acme-costs==1.2"``.
 
-    def _load_observers(self) -> Iterator[LoadedPlugin[Any]]:
+        A plugin that raises, or offers something else, is left out, and logged; :meth:`failures` tells of it.
+        """
+        from tailrace.plugins.loading import LoadFailure, metrics_of
+
+        with self._lock:
+            if self._metrics is None:
+                found: dict[str, Sequence[Metric]] = {}
+                for plugin in self._all_hooks():
+                    try:
+                        offered = metrics_of(plugin.object)
+                    except LoadFailure as failure:
+                        _log.warning("The metrics of the hook %r are left out: %s.", plugin.name, failure.reason)
+                        self._failures[plugin.kind, plugin.name] = PluginFailure(
+                            plugin.kind,
+                            plugin.name,
+                            plugin.distribution,
+                            plugin.version,
+                            failure.reason,
+                            _advice(plugin.kind, plugin.name, plugin.distribution),
+                            failure.error,
+                            failure.__cause__,
+                        )
+                        continue
+                    if offered:
+                        found[f"hook {plugin.name} of {plugin.distribution}=={plugin.version}"] = offered
+                self._metrics = found
+            return self._metrics
+
+    def _all_hooks(self) -> "tuple[LoadedPlugin[Hooks], ...]":
+        with self._lock:
+            if self._hooks is None:
+                self._hooks = tuple(self._load_hooks())
+            return self._hooks
+
+    def _load_hooks(self) -> Iterator[LoadedPlugin[Any]]:
         for kind, name in (*self._explicit, *self._candidates()):
             if kind != "hook":
                 continue
@@ -318,8 +357,8 @@ class Registry:
             self._manager = loading.new_manager()
         try:
             plugin = loading.import_target(load)
-            implementation = loading.register(self._manager, plugin, kind=kind, name=name)
-            offered = loading.observer(implementation) if kind == "hook" else loading.obtain(implementation, kind=kind)
+            found = loading.register(self._manager, plugin, kind=kind, name=name)
+            offered = loading.hooks_of(found) if kind == "hook" else loading.obtain(found, kind=kind)
         except loading.LoadFailure as failure:
             remedy = f"{failure.remedy} {_advice(kind, name, distribution)}".strip()
             self._failures[key] = PluginFailure(
@@ -372,7 +411,7 @@ def _explicit(given: Iterable[tuple[str, object]]) -> Iterator[tuple[Key, object
             raise PluginLoadError(
                 name,
                 f"The plugin {name!r} that was handed over implements none of Tailrace's hooks.",
-                hint=f"Mark one of {', '.join(HOOKS.values())} with @hookimpl.",
+                hint=f"Mark one of {', '.join(itertools.chain.from_iterable(HOOKS.values()))} with @hookimpl.",
             )
         for kind in kinds:
             yield (kind, name), plugin

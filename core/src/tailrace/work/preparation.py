@@ -165,6 +165,7 @@ class Preparation:
             sinks=self.settings.sinks,
             secret=lambda reference: self.keyring().secret(reference),
             link=link_to(self.settings.delivery.link, export_id),
+            brand=self.settings.brand,
             **{"now": self.clock().astimezone(UTC), **keys},
         )
 

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from tailrace import RequestError, iso_text
-from tailrace_format_csv.guard import GUARD, guarded
+from tailrace import RequestError, guarded, iso_text
+from tailrace_format_csv.guard import GUARD
 
 
 def cells(table: str, schema: pl.Schema, *, guard: bool) -> list[pl.Expr]:

@@ -5,9 +5,9 @@ from typing import IO, Any, cast
 
 import polars as pl
 
-from tailrace import FileLayout, OutgoingTable, RequestError, RereadCall, WriteCall
+from tailrace import FileLayout, OutgoingTable, RequestError, RereadCall, WriteCall, guarded_names
 from tailrace_format_csv.cells import cells, is_text
-from tailrace_format_csv.guard import NOTE, guarded_names
+from tailrace_format_csv.guard import NOTE
 from tailrace_format_csv.options import CsvOptions
 from tailrace_format_csv.refusals import inspected, refuse_beyond_iso, refuse_null_text
 from tailrace_format_csv.reread import count_records, parse_records

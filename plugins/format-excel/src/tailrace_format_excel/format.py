@@ -26,6 +26,7 @@ class ExcelFormat:
             media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             compressible=False,
             many_tables=True,
+            dated=options.stamped,
         )
 
     def write(self, call: WriteCall) -> None:

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from tailrace import Context, PostgresSnapshot, SourceError, SqliteSnapshot, UnknownNameError
+from tailrace import Context, FilePlace, PostgresPlace, PostgresSnapshot, SourceError, SqliteSnapshot, UnknownNameError
 from tailrace_source_analytics.canonical import looks_like_log
-from tailrace_source_analytics.location import FilePlace, PostgresPlace
 from tailrace_source_analytics.log import ROW, Log
 from tailrace_source_analytics.rejects import Rejects
 

@@ -7,11 +7,10 @@ from datetime import date
 import attrs
 import polars as pl
 
-from tailrace import Context, SourceError
+from tailrace import Context, FilePlace, PostgresPlace, SourceError
 from tailrace_source_analytics.database import open_database
 from tailrace_source_analytics.delimited import read_headers
 from tailrace_source_analytics.files import DataFile, find_files, hold
-from tailrace_source_analytics.location import FilePlace, PostgresPlace
 from tailrace_source_analytics.log import Log
 from tailrace_source_analytics.ndjson import read_schema
 from tailrace_source_analytics.options import AnalyticsOptions

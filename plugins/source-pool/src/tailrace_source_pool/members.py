@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from tailrace_source_pool.times import UTC_MICROSECONDS, read_times
+from tailrace import read_times
+from tailrace_source_pool.times import UTC_MICROSECONDS
 
 TEXT, WHOLE, NUMBER, FLAG, TIME = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), UTC_MICROSECONDS
 

@@ -6,8 +6,8 @@ from typing import Self
 import attrs
 import polars as pl
 
-from tailrace import BadRows, SqliteSnapshot
-from tailrace_source_pool.times import UTC_MICROSECONDS, read_times
+from tailrace import BadRows, SqliteSnapshot, read_times
+from tailrace_source_pool.times import UTC_MICROSECONDS
 
 TEXT, WHOLE, NUMBER, FLAG, TIME = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), UTC_MICROSECONDS
 _BINARY = pl.Binary()

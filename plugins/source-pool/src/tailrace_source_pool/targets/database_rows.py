@@ -9,7 +9,7 @@ from typing import Any, Self
 import attrs
 import polars as pl
 
-from tailrace import SourceError
+from tailrace import SourceError, read_times
 from tailrace_source_pool.address import take_apart
 from tailrace_source_pool.checks import CHECKS
 from tailrace_source_pool.database import IDENTITIES, IDENTITY_COLUMNS, STATUS_COLUMNS, STATUSES
@@ -18,7 +18,6 @@ from tailrace_source_pool.stored_table import FLAG, TIME
 from tailrace_source_pool.targets.fitting import fitted
 from tailrace_source_pool.targets.login_places import taken_apart
 from tailrace_source_pool.targets.schema import DEFAULT_MOMENTS, DEFAULTS
-from tailrace_source_pool.times import read_times
 from tailrace_source_pool.unreadable import Unreadable
 
 SLICE = 20_000
