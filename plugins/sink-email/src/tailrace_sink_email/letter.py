@@ -9,6 +9,7 @@ import attrs
 
 from tailrace import DeliverCall, Manifest, Message, readable_size
 from tailrace_sink_email.harmless import one_line
+from tailrace_sink_email.report import InlineReport, inline_report
 
 _MOST_FACTS = 40
 _MOST_NOTES = 10
@@ -30,6 +31,7 @@ class Letter:
         commands: What can be done, and the command that does it.
         notes: What people should know.
         foot: Where the mail comes from.
+        report: The report that the file is, as far as it goes into a mail; None where it is no report.
     """
 
     heading: str
@@ -39,6 +41,7 @@ class Letter:
     commands: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     foot: str
+    report: InlineReport | None = None
 
 
 def about_file(call: DeliverCall, heading: str, *, why_not_attached: str) -> Letter:
@@ -67,6 +70,7 @@ def about_file(call: DeliverCall, heading: str, *, why_not_attached: str) -> Let
         commands=tuple(_commands(manifest, fetch=bool(why_not_attached) and link is None)),
         notes=_lines(manifest.notes, _MOST_NOTES),
         foot=_foot(f"export {one_line(manifest.export_id)}"),
+        report=inline_report(call.parcel.path, manifest),
     )
 
 

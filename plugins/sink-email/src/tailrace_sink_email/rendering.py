@@ -2,6 +2,7 @@
 
 import html
 import textwrap
+from collections.abc import Sequence
 
 from tailrace_sink_email.letter import Letter
 
@@ -20,9 +21,10 @@ def as_text(letter: Letter) -> str:
     if letter.link:
         address, label = letter.link
         parts.append(f"{label}:\n{address}")
+    if letter.report and letter.report.figures:
+        parts.append(_listed(letter.report.figures))
     if letter.facts:
-        width = max(len(name) for name, _value in letter.facts)
-        parts.append("\n".join(f"{name:<{width}}  {value}" for name, value in letter.facts))
+        parts.append(_listed(letter.facts))
     parts += [f"{purpose}:\n  {command}" for purpose, command in letter.commands]
     if letter.notes:
         parts.append("\n".join(_wrapped(f"* {note}", hanging="  ") for note in letter.notes))
@@ -40,6 +42,8 @@ def as_html(letter: Letter) -> str:
             f'<p style="margin:20px 0"><a href="{address}" style="display:inline-block;padding:10px 18px;'
             f'border-radius:6px;background:{_ACCENT};color:#ffffff;text-decoration:none">{label}</a></p>'
         )
+    if letter.report:
+        body.append(letter.report.body)
     if letter.facts:
         body += [
             f'<table role="presentation" cellpadding="0" cellspacing="0" style="{_TABLE}">',
@@ -88,6 +92,11 @@ def _row(name: str, value: str) -> str:
 
 def _escaped(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _listed(pairs: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _value in pairs)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs)
 
 
 def _wrapped(text: str, hanging: str = "") -> str:
