@@ -122,7 +122,7 @@ class Doubling(MemorySource):
     @contextmanager
     def _open(self, call: SourceCall) -> Iterator[Dataset]:
         assert call.open_source is not None
-        with call.open_source(self.asked, "there://", {}) as other:
+        with call.open_source(self.asked, "there://", {}, tables=["memory"]) as other:
             frame = pl.concat([table.frame for table in other.tables] * 2).collect()
             yield Dataset((memory_table("twice", frame),), restricted=True)
 
@@ -133,6 +133,7 @@ def test_a_source_can_be_made_of_others(bench: Any) -> None:
     assert artifact.manifest.tables[0].rows.written == 8
     (call,) = bench.source.calls
     assert (call.location, call.where, call.open_source) == ("there://", (), None)
+    assert call.tables == ["memory"]
     assert call.window.since == datetime(2026, 8, 16, tzinfo=UTC)
 
 

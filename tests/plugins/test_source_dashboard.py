@@ -29,6 +29,7 @@ from tailrace import (
     NotAllowedError,
     Panel,
     Prose,
+    RequestError,
     SourceError,
     TableView,
     User,
@@ -403,6 +404,16 @@ def test_every_step_of_a_range_is_there_once() -> None:
 # -- top N
 
 
+def test_ranges_of_millennia_end_nothing_but_what_nobody_could_draw(tmp_path: Path) -> None:
+    whole = {"since": "0001-01-02", "until": "9999-12-31"}
+    board = made(tmp_path, panel(kind="figure", metric="requests"), **whole)
+    assert figure(board.panels[0]).value == len(requests())
+    assert figure(board.panels[0]).detail == ""
+    with pytest.raises(RequestError, match=r"87,6..,... steps of 1h: at most 100,000") as caught:
+        made(tmp_path, panel(kind="line", metric="requests", by="time", every="hour"), **whole)
+    assert "--since" in caught.value.hint
+
+
 def test_the_long_tail_is_put_together_and_adds_up(tmp_path: Path) -> None:
     board = made(
         tmp_path,
@@ -620,6 +631,14 @@ def test_costs_have_the_unit_of_the_dashboard(tmp_path: Path) -> None:
         ),
         ({"kind": "table", "table": "requests"}, ": a table of rows needs columns."),
         (
+            {"kind": "table", "table": "requests", "columns": ("cost", "endpoint", "cost")},
+            ".columns[2]: 'cost' is named already.",
+        ),
+        (
+            {"kind": "table", "metrics": ("cost", "cost"), "by": "endpoint"},
+            ".metrics[1]: 'cost' is named already.",
+        ),
+        (
             {"kind": "figure", "metric": "cost", "filter": "http_status =>"},
             ".filter: expected a column or a value here, at character 14 of: http_status =>",
         ),
@@ -753,6 +772,17 @@ def test_plugins_offer_metrics_and_one_that_fails_breaks_no_other(
         "The metrics of the hook 'bad'",
         "The metrics of the hook 'worse'",
     ]
+
+
+def test_a_metric_may_be_of_what_the_source_health_finds_out(tmp_path: Path) -> None:
+    worst = Metric("worst", "Lowest uptime", "health", "proxies", pl.col("uptime_percent").min(), "%")
+    panels = [panel(kind="figure", metric=name) for name in ("worst", "checks")]
+    board = made(tmp_path, *panels, registry=Registry(explicit=[("worst", Costs(worst))]))
+    ((lowest,),) = sqlite_rows(
+        "SELECT min(share) FROM (SELECT avg(is_valid) * 100 AS share FROM validation_results GROUP BY proxy_url)"
+    )
+    ((checks,),) = sqlite_rows("SELECT count(*) FROM validation_results")
+    assert [figure(one).value for one in board.panels] == [pytest.approx(lowest, abs=1e-3), checks]
 
 
 def test_two_metrics_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:

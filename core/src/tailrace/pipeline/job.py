@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property, partial
@@ -242,6 +242,7 @@ class Job:
         options: Mapping[str, Any],
         *,
         window: TimeRange | None = None,
+        tables: Collection[str] | None = None,
     ) -> Iterator[Dataset]:
         """Open another source for the one that this job reads from.
 
@@ -256,7 +257,13 @@ class Job:
         loaded = self.registry.source(name)
         built = _options(Owner("source", name, loaded.object.options_type), options)
         inner = attrs.evolve(
-            call, location=location, options=built, where=(), open_source=None, window=window or call.window
+            call,
+            location=location,
+            options=built,
+            where=(),
+            open_source=None,
+            window=window or call.window,
+            tables=tables,
         )
         with _entered(loaded, inner) as dataset:
             yield dataset

@@ -4,7 +4,7 @@ Each method takes one *call* record, so that it can grow without breaking the pl
 objects itself; pluggy only hands them over.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,13 @@ class SourceOpener(Protocol):
     """Opens another source for one that is made of others."""
 
     def __call__(
-        self, name: str, location: str, options: Mapping[str, Any], *, window: TimeRange | None = None
+        self,
+        name: str,
+        location: str,
+        options: Mapping[str, Any],
+        *,
+        window: TimeRange | None = None,
+        tables: Collection[str] | None = None,
     ) -> AbstractContextManager[Dataset]:
         """Open it.
 
@@ -43,6 +49,7 @@ class SourceOpener(Protocol):
             location: Where it reads.
             options: Its options, by name; texts are converted to the option's type.
             window: What must be read at least; the window of the call if not given.
+            tables: The tables that are needed; None: all of them, and the report.
 
         Raises:
             RequestError: It is asked for itself, or an option does not fit.
@@ -80,6 +87,8 @@ class SourceCall:
         open_source: ``open_source(name, location, options)`` opens another source, with the credentials mode, window
             and folder of this call and without its filters; for sources that are made of others.
         metrics: ``metrics()`` gives the metrics that plugins offer for dashboards, by who offers them.
+        tables: The tables that are needed, and no report; a hint to spare work for what nobody looks at. None:
+            everything.
     """
 
     location: str
@@ -96,6 +105,7 @@ class SourceCall:
     time_zone: str = "UTC"
     open_source: SourceOpener | None = attrs.field(default=None, repr=False)
     metrics: Callable[[], Mapping[str, Sequence[Metric]]] = attrs.field(default=no_metrics, repr=False)
+    tables: Collection[str] | None = None
 
 
 @runtime_checkable

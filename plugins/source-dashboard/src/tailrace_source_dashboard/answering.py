@@ -84,8 +84,8 @@ def _questions(panel: Asked, rows: Rows, call: SourceCall) -> dict[str, pl.LazyF
             keys.append(_group(spec.split, SPLIT, panel, rows, call))
         ranked = [pl.len().alias(COUNT), _value(panel.rank or panel.metrics[0], RANK)]
         questions["groups"] = current.group_by(keys).agg(*values, *ranked)
-        questions["by"] = current.group_by(keys[0]).agg(*values, *ranked)
         if spec.split is not None:
+            questions["by"] = current.group_by(keys[0]).agg(*values, *ranked)
             questions["split"] = current.group_by(keys[1]).agg(ranked)
     return questions
 
@@ -136,7 +136,7 @@ def _answer(panel: Asked, rows: Rows, found: dict[str, pl.DataFrame], call: Sour
         whole=whole,
         before=before if before.pop(COUNT, 0) else {},
         groups=found.get("groups"),
-        by_rank=found.get("by"),
+        by_rank=found.get("by", found.get("groups")),
         split_rank=found.get("split"),
         step=step_of(panel, rows, call.time_zone) if panel.over_time else "",
         listed=found.get("listed"),

@@ -35,8 +35,6 @@ TABLES: Mapping[str, TableName] = {
     "checks": TableName("health", "checks", "timestamp"),
     "proxies": TableName("pool", "proxies", None),
 }
-SOURCE_OPTIONS: Mapping[str, Mapping[str, object]] = {"health": {"checks": True}}
-"""Options without which a source does not give its table."""
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Iterator, Mapping
+from itertools import chain, count
 from pathlib import Path
 
 import attrs
@@ -132,6 +133,11 @@ def _check_keys(spec: PanelSpec, path: str, problems: Problems) -> None:
             problems.add(path, f"a panel of kind {spec.kind} needs {name}.")
     if spec.metric is not None and spec.metrics:
         problems.add(path, "metric and metrics exclude each other.")
+    for key in ("metrics", "columns"):
+        names = getattr(spec, key)
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                problems.add(f"{path}.{key}[{place}]", f"{name!r} is named already.")
     _check_values(spec, path, problems)
 
 
@@ -241,7 +247,7 @@ def _name(spec: PanelSpec, metrics: list[Metric], path: str, names: set[str], pr
     titled = spec.title if spec.title and "{" not in spec.title else usual_title(spec, metrics)
     base = re.sub(r"[^a-z0-9]+", "_", titled.lower()).strip("_")[:56] or "panel"
     base = base if base[0].isalpha() else f"panel_{base}"
-    free = next(name for name in (base, *(f"{base}_{number}" for number in range(2, 10_000))) if name not in names)
+    free = next(name for name in chain([base], (f"{base}_{number}" for number in count(2))) if name not in names)
     names.add(free)
     return free
 

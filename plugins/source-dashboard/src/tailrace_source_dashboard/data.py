@@ -25,10 +25,9 @@ from tailrace import (
     redacted,
 )
 from tailrace_source_dashboard.asked import CYCLES, TIME, Asked, TableKey
-from tailrace_source_dashboard.catalogue import SOURCE_OPTIONS
 from tailrace_source_dashboard.document import Document, PlaceSpec
 from tailrace_source_dashboard.problems import Problems, unknown
-from tailrace_source_dashboard.spans import Span, asked_span, last_span
+from tailrace_source_dashboard.spans import Span, asked_span, earlier, last_span
 
 
 @attrs.frozen
@@ -87,11 +86,14 @@ class Opened:
 
 
 @contextmanager
-def opened(places: Mapping[str, PlaceSpec], wanted: Span | None, call: SourceCall) -> Iterator[Opened]:
+def opened(
+    asked: Sequence[Asked], places: Mapping[str, PlaceSpec], wanted: Span | None, call: SourceCall
+) -> Iterator[Opened]:
     """Open the sources that panels need.
 
     Args:
-        places: Where each reads, by name.
+        asked: The panels.
+        places: Where each source reads, by name.
         wanted: The range, where that is known.
         call: What was asked.
 
@@ -104,12 +106,12 @@ def opened(places: Mapping[str, PlaceSpec], wanted: Span | None, call: SourceCal
     window = None
     if wanted is not None and wanted.since is not None and wanted.until is not None:
         # The range before is compared with.
-        window = TimeRange(wanted.since - (wanted.until - wanted.since), wanted.until)
+        window = TimeRange(earlier(wanted.since, wanted.until - wanted.since), wanted.until)
     with ExitStack() as stack:
         datasets = {}
         for name, place in places.items():
-            options = {**SOURCE_OPTIONS.get(name, {}), **place.options}
-            source = call.open_source(name, place.location, options, window=window)
+            tables = {panel.key.table for panel in asked if panel.key.source == name}
+            source = call.open_source(name, place.location, place.options, window=window, tables=tables)
             datasets[name] = stack.enter_context(source)
         yield Opened(datasets, places)
 
@@ -319,7 +321,7 @@ def _rows(
     compared = any(panel.spec.kind == "figure" for panel in asked)
     reading = wanted
     if compared and wanted.since is not None:
-        reading = Span(wanted.since - ((wanted.until or call.moment) - wanted.since), wanted.until)
+        reading = Span(earlier(wanted.since, (wanted.until or call.moment) - wanted.since), wanted.until)
     if reading != Span():
         frame = frame.filter(reading.holds(key.time))
     rows = _collected(frame, table.name, call)

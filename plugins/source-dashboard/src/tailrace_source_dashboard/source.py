@@ -78,7 +78,7 @@ class DashboardSource:
             raise SourceError(message, hint="Say where the data is: --option pool=…, --option analytics=…, health=…")
         places = {key: document.data[key] for key in dict.fromkeys(panel.key.source for panel in asked)}
         wanted = asked_span(document.head.range, call)
-        with opened(places, wanted, call) as sources:
+        with opened(asked, places, wanted, call) as sources:
             kept, missing = fitting(asked, document, sources, call, problems)
             problems.stop()
             if not kept:

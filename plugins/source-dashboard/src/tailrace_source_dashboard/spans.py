@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import polars as pl
 
-from tailrace import SourceCall, range_of
+from tailrace import RequestError, SourceCall, range_of
 from tailrace_source_dashboard.asked import STEPS
 from tailrace_source_dashboard.document import RangeSpec
 
@@ -40,7 +40,15 @@ class Span:
         seen = newest + timedelta(microseconds=1)
         until = seen if self.until is None else min(self.until, seen)
         length = (self.until or until) - self.since
-        return Span(self.since - length, until - length)
+        return Span(earlier(self.since, length), earlier(until, length))
+
+
+def earlier(moment: datetime, length: timedelta) -> datetime:
+    """A moment so much earlier; the first there is where a range of millennia begins before it."""
+    try:
+        return moment - length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def asked_span(wanted: RangeSpec, call: SourceCall) -> Span | None:
@@ -108,9 +116,15 @@ def steps_of(span: Span, first: datetime, last: datetime, step: str, zone: str) 
         last: Time of the last row.
         step: Length of a step.
         zone: IANA zone.
+
+    Raises:
+        RequestError: More than anybody could look at, or any memory hold.
     """
     start, end = span.since or first, span.until or last + timedelta(microseconds=1)
-    end = min(end, start + _LONGEST * timedelta(seconds=STEPS[step]))
+    number = (end - start) // timedelta(seconds=STEPS[step])
+    if number > _LONGEST:
+        message = f"From {start:%Y-%m-%d} to {end:%Y-%m-%d} there are {number:,} steps of {step}: at most {_LONGEST:,}."
+        raise RequestError(message, hint="Take a shorter range (--since, --until), or longer steps (every = 'week').")
     begin = pl.Series([start], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(zone).dt.truncate(step)
     stop = pl.Series([end], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
     # Hours are counted in UTC: in local time one is missing in spring. Days are of the zone.

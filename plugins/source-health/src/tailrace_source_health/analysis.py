@@ -54,7 +54,7 @@ class Analysis:
         before: Its first half.
         after: Its second half.
         proxies: A row for each proxy, by address.
-        problems: The rows of those that are a problem, worst first.
+        problems: The rows of those that are a problem, worst first, as many as were asked for.
         availability: Availability over time.
         step: Seconds from one of its rows to the next.
         responses: Distribution of response times.
@@ -86,8 +86,15 @@ class Analysis:
         """How many proxies have one of these statuses."""
         return int(self.proxies["status"].is_in(statuses).sum())
 
+    @property
+    def count_of_problems(self) -> int:
+        """How many proxies are a problem, in the table or not."""
+        return self.of_status(*_PROBLEMS)
 
-def analyse(checks: Checks, window: TimeRange | None, zone: str, now: datetime, context: Context) -> Analysis:
+
+def analyse(
+    checks: Checks, window: TimeRange | None, zone: str, now: datetime, context: Context, *, most_problems: int
+) -> Analysis:
     """Analyse checks.
 
     Args:
@@ -96,6 +103,7 @@ def analyse(checks: Checks, window: TimeRange | None, zone: str, now: datetime, 
         zone: IANA time zone of hours and days.
         now: When the export began.
         context: Checked between the steps.
+        most_problems: Most rows of problem proxies.
     """
     frame = checks.frame
     first, last = _moment(frame[AT].min()), _moment(frame[AT].max())
@@ -129,8 +137,10 @@ def analyse(checks: Checks, window: TimeRange | None, zone: str, now: datetime, 
     worst = pl.col("status").replace_strict(
         dict(zip(STATUSES, range(len(STATUSES)), strict=True)), return_dtype=pl.Int8
     )
-    problems = rows.filter(pl.col("status").is_in(_PROBLEMS)).sort(
-        worst, "uptime_percent", -pl.col("failures"), URL, NUMBER
+    problems = (
+        rows.filter(pl.col("status").is_in(_PROBLEMS))
+        .sort(worst, "uptime_percent", -pl.col("failures"), URL, NUMBER)
+        .head(most_problems)
     )
     context.check()
     per_protocol = (

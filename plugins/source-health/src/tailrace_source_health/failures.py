@@ -13,14 +13,10 @@ BY = ("error", "hour", "weekday_hour", "country", "protocol")
 
 def kinds_of_errors(checks: Checks) -> pl.DataFrame:
     """How many checks failed with each error, those of most checks first: ``value``, ``checks``, ``failures``."""
-    # Errors of one kind come in a row, most of all where there is but one: few rows are left where they change.
-    failed = checks.frame.select(ERROR).filter(~checks.frame[OK])
-    error, row = pl.col(ERROR), pl.int_range(pl.len(), dtype=pl.UInt32)
-    changes = failed.select(error.ne_missing(error.shift(1)) | (row == 0)).to_series()
-    rows = failed.select(ERROR, row.alias("row")).filter(changes)
-    rows = rows.with_columns((pl.col("row").shift(-1, fill_value=failed.height) - pl.col("row")).alias("len"))
+    # Errors of one kind come in a row, most of all where there is but one: that leaves few rows to group.
+    rows = checks.frame[ERROR].filter(~checks.frame[OK]).rle().struct.unnest()
     return (
-        rows.group_by(ERROR)
+        rows.group_by(pl.col("value").alias(ERROR))
         .agg(pl.col("len").sum().cast(pl.Int64).alias("failures"))
         .with_columns(checks.clean(pl.col(ERROR)))
         .group_by(ERROR)

@@ -24,6 +24,11 @@ class HealthOptions:
         factory=dict, help="Which column is which: proxy=url,timestamp=at,success=ok. The left names are fixed."
     )
     checks: bool = option(default=False, help="Also export the checks themselves, as table checks.")
+    problems: int = option(
+        1000,
+        help="Most rows of the table problems, worst first; the table proxies says of each what is wrong with it.",
+        validator=attrs.validators.ge(0),
+    )
     on_bad_rows: Literal["stop", "report"] = option(
         "stop", help="A row that cannot be read stops the export, or is left out and counted."
     )

@@ -36,9 +36,9 @@ def measured(frame: pl.DataFrame, succeeded: pl.DataFrame, proxies: pl.DataFrame
             pl.len().cast(pl.Int64).alias("successes"),
             pl.col("early").sum().cast(pl.Int64).alias(f"{BEFORE}_successes"),
             pl.col(AT).last().alias("last_seen"),
-            pl.col(MS).mean().round(3).alias("mean_response_time_ms"),
-            pl.col(MS).median().round(3).alias("median_response_time_ms"),
-            pl.col(MS).quantile(0.95, "linear").round(3).alias("p95_response_time_ms"),
+            pl.col(MS).mean().round(1).alias("mean_response_time_ms"),
+            pl.col(MS).median().round(1).alias("median_response_time_ms"),
+            pl.col(MS).quantile(0.95, "linear").round(1).alias("p95_response_time_ms"),
             pl.col(MS).count().cast(pl.Int64).alias("timed"),
         )
         .collect()

@@ -1,5 +1,6 @@
 """The report: what the analysis says, for people."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
@@ -53,7 +54,8 @@ def health_report(checks: Checks, analysis: Analysis, call: SourceCall, place: s
     filters = [redacted(text) for text in call.where]
     basis = _basis(analysis, call, filters)
     told = Telling(analysis, basis, call.time_zone)
-    covers = _covers(checks, analysis, call, filters)
+    runs = _runs(analysis, call)
+    covers = _covers(checks, analysis, call, filters, runs)
     if not analysis.whole.checks:
         sections = [Section("Summary", [told.words("There are no checks", "Nothing can be said of the proxies.")])]
     else:
@@ -64,7 +66,7 @@ def health_report(checks: Checks, analysis: Analysis, call: SourceCall, place: s
             Section("Failures", panels.failures(told)),
             Section("Problem proxies", [_problems(told)], new_page=True),
             Section("Every proxy", [_every_proxy(told)], new_page=True),
-            Section("Coverage", _coverage(told)),
+            Section("Coverage", _coverage(told, runs)),
         ]
     subtitle = f"{counted(analysis.whole.proxies, 'proxy', 'proxies')} in {redacted(place)}"
     return Report("Proxy health", subtitle, covers, sections, basis)
@@ -77,12 +79,12 @@ def _basis(analysis: Analysis, call: SourceCall, filters: list[str]) -> Basis:
     return Basis(analysis.whole.checks, since, last if window is None else window.until, filters)
 
 
-def _covers(checks: Checks, analysis: Analysis, call: SourceCall, filters: list[str]) -> list[str]:
+def _covers(checks: Checks, analysis: Analysis, call: SourceCall, filters: list[str], runs: Sequence[str]) -> list[str]:
     said = [_extent(analysis, call.time_zone)]
     if filters:
         said.append(f"Only checks are in it that fit: {listed(filters)}.")
     if analysis.whole.checks:
-        said.append(_runs(analysis))
+        said += runs
     left = checks.left_out
     if left.incomplete:
         said.append(f"{counted(left.incomplete, 'check')} without a proxy, a time or an outcome: left out.")
@@ -107,21 +109,29 @@ def _extent(analysis: Analysis, zone: str) -> str:
     return f"{what}, made from {minute(analysis.first, zone)} to {minute(analysis.last, zone)} ({zone})."
 
 
-def _runs(analysis: Analysis) -> str:
+def _runs(analysis: Analysis, call: SourceCall) -> list[str]:
     covered = analysis.coverage
     if covered.interval is None:
-        return "No proxy was checked twice: how often runs are made is not known."
+        return ["No proxy was checked twice: how often runs are made is not known."]
     often = f"about every {every(60 * covered.interval)}"
     if not covered.missed:
-        return f"All {covered.expected:,} runs that were expected, {often}, are in it."
-    gaps = counted(covered.gaps.height, "gap")
-    return f"{covered.seen:,} of {covered.expected:,} runs that were expected, {often}, are in it; there are {gaps}."
+        return [f"All {covered.expected:,} runs that were expected, {often}, are in it."]
+    gaps = f"there {'is' if covered.gaps.height == 1 else 'are'} {counted(covered.gaps.height, 'gap')}"
+    said = [f"{covered.seen:,} of {covered.expected:,} runs that were expected, {often}, are in it; {gaps}."]
+    # Whoever says only when the range begins may not think of the time between the last check and now.
+    if call.window is not None and call.window.until == call.moment and analysis.last is not None:
+        _begins, ends, missed = covered.gaps.row(-1)
+        if ends > analysis.last:
+            when = minute(analysis.last, call.time_zone)
+            due = f"{missed:,} of them {'was' if missed == 1 else 'were'} due after the last check ({when})"
+            said.append(f"{due}: the range lasts until now; --until ends it where the data does.")
+    return said
 
 
 def _summary(told: Telling) -> list[Panel]:
     analysis = told.analysis
     whole, before = analysis.whole, analysis.before
-    problems = analysis.problems.height
+    problems = analysis.count_of_problems
     statuses = [f"{analysis.of_status(name):,} {name}" for name in _PROBLEMS if analysis.of_status(name)]
     share = whole.availability
     return [
@@ -153,13 +163,12 @@ def _was(before: Half, text: str | None) -> str:
 
 
 def _problems(told: Telling) -> Panel:
-    problems = told.analysis.problems.height
+    problems, listed = told.analysis.count_of_problems, told.analysis.problems.height
     whole = told.analysis.whole.proxies
     if not problems:
         return told.words("No proxy is a problem", "All proxies with enough checks to tell are healthy.")
-    title = (
-        f"{problems:,} of {counted(whole, 'proxy', 'proxies')} {'are' if problems > 1 else 'is'} a problem, worst first"
-    )
+    title = f"{problems:,} of {counted(whole, 'proxy', 'proxies')} {'are' if problems > 1 else 'is'} a problem"
+    title += ", worst first" if listed == problems else f"; the {listed:,} worst are listed"
     return told.panel(title, TableView("problems", _PROBLEM_COLUMNS, _PROBLEMS_SHOWN, "mark"))
 
 
@@ -169,13 +178,13 @@ def _every_proxy(told: Telling) -> Panel:
     return told.panel(title, TableView("proxies", _PROXY_COLUMNS, _PROXIES_SHOWN, "mark"))
 
 
-def _coverage(told: Telling) -> list[Panel]:
+def _coverage(told: Telling, said: Sequence[str]) -> list[Panel]:
     covered = told.analysis.coverage
     runs = covered.runs
     sizes = [] if not runs.height else [int(size) for size in (runs["checks"].min(), runs["checks"].max()) if size]  # type: ignore[arg-type]  # they are counts
-    said = [_runs(told.analysis)]
     if len(sizes) > 1:
-        said.append(f"A run has from {sizes[0]:,} to {counted(sizes[1], 'check')}; all are in the table coverage.")
+        all_in = f"A run has from {sizes[0]:,} to {counted(sizes[1], 'check')}; all are in the table coverage."
+        said = [*said, all_in]
     found = [told.panel("How complete the checks are", Prose(said))]
     gaps = covered.gaps
     if gaps.height:

@@ -51,7 +51,7 @@ class Coverage:
 
 def minutes_of(frame: pl.DataFrame) -> pl.Series:
     """The minute of each check since 1970."""
-    return (frame[AT].to_physical() // _TICKS).cast(pl.Int32)
+    return frame[AT].to_physical() // _TICKS
 
 
 def by_minute(minutes: pl.Series, succeeded: pl.DataFrame) -> pl.DataFrame:
@@ -140,13 +140,13 @@ def _missed(span: int, interval: int) -> int:
 
 
 def _gap(begins: int, ends: int, missed: int) -> pl.DataFrame:
-    schema = {"begins": pl.Int32, "ends": pl.Int32, "missed_runs": pl.Int64}
+    schema = {"begins": pl.Int64, "ends": pl.Int64, "missed_runs": pl.Int64}
     return pl.DataFrame({"begins": [begins], "ends": [ends], "missed_runs": [missed]}, schema=schema)
 
 
 def moments_of(minutes: pl.Expr) -> pl.Expr:
     """Minutes since 1970 as moments."""
-    return (minutes.cast(pl.Int64) * _TICKS).cast(TIME)
+    return (minutes * _TICKS).cast(TIME)
 
 
 def _moment(name: str) -> pl.Expr:

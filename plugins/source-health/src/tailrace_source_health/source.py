@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import attrs
+
 from tailrace import CredentialMode, Dataset, NotAllowedError, RemovedLogins, SourceCall
 from tailrace_source_health.analysis import analyse
 from tailrace_source_health.opening import open_stored
 from tailrace_source_health.options import HealthOptions
 from tailrace_source_health.reading import read_checks
 from tailrace_source_health.report import health_report
-from tailrace_source_health.tables import tables_of
+from tailrace_source_health.tables import CHECKS, checks_table, tables_of
 
 _PUBLIC = ("http", "https", "socks4", "socks5")
 """Protocols, which a report names whatever somebody's password is."""
@@ -23,7 +25,7 @@ class HealthSource:
 
     @contextmanager
     def open(self, call: SourceCall) -> Iterator[Dataset]:
-        """Read the checks in one snapshot and analyse them.
+        """Read the checks in one snapshot and analyse them, unless nobody needs but the checks.
 
         Range and filters apply to the checks before they are analysed.
 
@@ -42,16 +44,24 @@ class HealthSource:
         with open_stored(call) as stored:
             call.context.check()
             checks = read_checks(stored, call, removed)
-            kind, notes = stored.kind, [*stored.notes, *checks.notes]
-        analysis = analyse(checks, call.window, call.time_zone, call.moment, call.context)
-        report = health_report(checks, analysis, call, stored.place)
-        notes += report.covers
-        options: HealthOptions = call.options
-        yield Dataset(
-            tables_of(checks, analysis, with_checks=options.checks),
-            report=report,
-            version=f"health-{kind}",
-            notes=notes,
+        found = Dataset(
+            [checks_table(checks)],
+            version=f"health-{stored.kind}",
+            notes=[*stored.notes, *checks.notes],
             restricted=True,
             secrets=removed.secrets,
         )
+        if call.tables is None or not set(call.tables) <= {CHECKS}:
+            analysis = analyse(
+                checks,
+                call.window,
+                call.time_zone,
+                call.moment,
+                call.context,
+                most_problems=call.options.problems,
+            )
+            report = health_report(checks, analysis, call, stored.place)
+            with_checks = call.options.checks or CHECKS in (call.tables or ())
+            tables = [*tables_of(analysis), *(found.tables if with_checks else ())]
+            found = attrs.evolve(found, tables=tables, report=report, notes=[*found.notes, *report.covers])
+        yield found

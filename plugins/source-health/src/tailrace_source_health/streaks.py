@@ -5,6 +5,8 @@ import polars as pl
 from tailrace_source_health.columns import AT, OK
 from tailrace_source_health.ordering import NUMBER
 
+_MICROSECONDS = 1_000_000
+
 
 def outages(frame: pl.DataFrame) -> pl.DataFrame:
     """The longest outage of each proxy that had one, and how many checks have failed since its last success.
@@ -45,7 +47,10 @@ def outages(frame: pl.DataFrame) -> pl.DataFrame:
     longest = streaks.select("from", "until")[by_proxy["streak"]]
     return by_proxy.select(
         NUMBER,
-        (longest["until"] - longest["from"]).alias("longest_outage"),
+        # Checks come by the minute, at best: what is finer only takes room.
+        ((longest["until"] - longest["from"]).dt.total_seconds() * _MICROSECONDS)
+        .cast(pl.Duration("us"))
+        .alias("longest_outage"),
         longest["from"].alias("longest_outage_from"),
         longest["until"].alias("longest_outage_until"),
         "last_failures",

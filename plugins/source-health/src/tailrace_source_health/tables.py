@@ -10,6 +10,7 @@ from tailrace_source_health.columns import AT, COUNTRY, COUNTRY_CODE, ERROR, MS,
 from tailrace_source_health.ordering import NUMBER
 from tailrace_source_health.reading import URL, Checks
 
+CHECKS = "checks"
 _OF_A_PROXY = (
     Column(URL, Meaning.URL, description="Address of the proxy, without user name and password."),
     Column(PROTOCOL, Meaning.CATEGORY, description="Its protocol."),
@@ -22,7 +23,11 @@ _OF_A_PROXY = (
     Column("mean_response_time_ms", Meaning.MEASURE, "ms", "Mean response time of successful checks."),
     Column("median_response_time_ms", Meaning.MEASURE, "ms", "Median of these response times."),
     Column("p95_response_time_ms", Meaning.MEASURE, "ms", "Their 95th percentile."),
-    Column("longest_outage", Meaning.MEASURE, description="From the first failed check in a row to the next success."),
+    Column(
+        "longest_outage",
+        Meaning.MEASURE,
+        description="From the first failed check in a row to the next success, in whole seconds.",
+    ),
     Column("longest_outage_from", Meaning.TIMESTAMP, description="When the longest outage began."),
     Column("longest_outage_until", Meaning.TIMESTAMP, description="When it ended, or the last check that failed."),
     Column("last_seen", Meaning.TIMESTAMP, description="Last check that succeeded."),
@@ -77,7 +82,7 @@ _COLUMNS: Mapping[str, Sequence[Column]] = {
         Column("checks", Meaning.MEASURE, description="Checks of the run."),
         Column("missed_runs", Meaning.MEASURE, description="Runs that are missing."),
     ),
-    "checks": (
+    CHECKS: (
         Column(PROXY, Meaning.URL, description="Address of the proxy, without user name and password."),
         Column(PROTOCOL, Meaning.CATEGORY, description="Its protocol."),
         Column(COUNTRY_CODE, Meaning.CATEGORY, description="Country that it is in, ISO 3166."),
@@ -88,17 +93,11 @@ _COLUMNS: Mapping[str, Sequence[Column]] = {
         Column(ERROR, Meaning.CATEGORY, description="What went wrong, if anything did."),
     ),
 }
-_TIMES = {"availability": "begins", "coverage": "begins", "checks": AT}
+_TIMES = {"availability": "begins", "coverage": "begins", CHECKS: AT}
 
 
-def tables_of(checks: Checks, analysis: Analysis, *, with_checks: bool) -> list[Table]:
-    """The tables of a dataset.
-
-    Args:
-        checks: What was analysed.
-        analysis: What it says.
-        with_checks: Whether the checks themselves are among them.
-    """
+def tables_of(analysis: Analysis) -> list[Table]:
+    """The tables that say what was found."""
     frames = {
         "proxies": analysis.proxies,
         "problems": analysis.problems,
@@ -107,10 +106,7 @@ def tables_of(checks: Checks, analysis: Analysis, *, with_checks: bool) -> list[
         "failures": analysis.failures,
         "coverage": _coverage(analysis),
     }
-    tables = [_table(name, frame.lazy(), frame.height) for name, frame in frames.items()]
-    if with_checks:
-        tables.append(_table("checks", _checks(checks), checks.frame.height))
-    return tables
+    return [_table(name, frame.lazy(), frame.height) for name, frame in frames.items()]
 
 
 def _table(name: str, frame: pl.LazyFrame, rows: int) -> Table:
@@ -138,7 +134,9 @@ def _coverage(analysis: Analysis) -> pl.DataFrame:
     return pl.concat([runs, gaps]).sort("begins", "ends", "kind", descending=[False, False, True])
 
 
-def _checks(checks: Checks) -> pl.LazyFrame:
+def checks_table(checks: Checks) -> Table:
+    """The table of the checks themselves."""
     known = checks.proxies.select(pl.col(URL).alias(PROXY), PROTOCOL, COUNTRY_CODE, COUNTRY).with_row_index(NUMBER)
     frame = checks.frame.lazy().with_columns(checks.clean(pl.col(ERROR)))
-    return frame.join(known.lazy(), on=NUMBER, how="left", maintain_order="left")
+    joined = frame.join(known.lazy(), on=NUMBER, how="left", maintain_order="left")
+    return _table(CHECKS, joined, checks.frame.height)
