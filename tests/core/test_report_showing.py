@@ -131,3 +131,7 @@ def test_what_cannot_be_shown_is_told_with_its_column(dtype: Any) -> None:
 def test_single_values_of_reports() -> None:
     values = [None, True, "text", 1234, date(2026, 8, 15)]
     assert [shown_value(value, ZONE) for value in values] == ["–", "yes", "text", "1,234", "2026-08-15"]
+
+
+def test_a_moment_that_a_zone_has_no_date_for_is_shown_with_its_offset() -> None:
+    assert shown_value(datetime.max.replace(tzinfo=UTC), "Asia/Tokyo") == "9999-12-31 23:59:59+00:00"

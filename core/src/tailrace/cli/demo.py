@@ -132,7 +132,7 @@ def _report(session: Session, database: Path, target: Path, context: Context) ->
             source="health",
             location=f"proxywhirl://{quote(str(database.absolute()))}",
             format=name,
-            sinks=(SinkRequest("disk", str(target), {"pattern": "health.{ext}"}),),
+            sinks=(SinkRequest("disk", str(target), {"filename": "health.{ext}"}),),
         )
         (artifact,) = session.engine.export(request, context=context).artifacts
         assert artifact.path is not None  # noqa: S101 - the sink disk always says where the file is

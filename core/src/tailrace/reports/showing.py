@@ -74,7 +74,10 @@ def shown_value(value: Cell | date | timedelta, zone: str, *, unit: str = "") ->
     if isinstance(value, float):
         return _number(value, unit)
     if isinstance(value, datetime):
-        local = value.astimezone(ZoneInfo(zone)) if value.tzinfo else value
+        try:
+            local = value.astimezone(ZoneInfo(zone)) if value.tzinfo else value
+        except OverflowError:  # a year that the zone has and dates do not; with its offset it is as true
+            return value.isoformat(" ", "seconds")
         return local.replace(tzinfo=None).isoformat(" ", "seconds")
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _FEW = 12
 _MOST_SERIES = 4
+_LARGEST = 2**63
 
 
 def frame_of(chart: Chart, zone: str) -> "pl.DataFrame":
@@ -23,17 +24,26 @@ def frame_of(chart: Chart, zone: str) -> "pl.DataFrame":
     import polars as pl
 
     places = [place for series in chart.series for place in series.x]
-    labels = [series.label for series in chart.series for _place in series.x]
+    labels = [label for series in chart.series for label in [_encodable(series.label)] * len(series.x)]
     values = [None if value is None else float(value) for series in chart.series for value in series.y]
     if places and all(isinstance(place, datetime) for place in places):
         x = pl.Series("x", places, dtype=pl.Datetime("us", "UTC"), strict=False)
-    elif places and all(isinstance(place, int) and not isinstance(place, bool) for place in places):
+    elif places and all(
+        isinstance(place, int) and not isinstance(place, bool) and abs(place) < _LARGEST for place in places
+    ):
         x = pl.Series("x", places, dtype=pl.Int64)
     elif places and all(isinstance(place, int | float) and not isinstance(place, bool) for place in places):
         x = pl.Series("x", places, dtype=pl.Float64, strict=False)
     else:
-        x = pl.Series("x", [None if place is None else shown_value(place, zone) for place in places], dtype=pl.String)
+        x = pl.Series(
+            "x", [None if place is None else _encodable(shown_value(place, zone)) for place in places], dtype=pl.String
+        )
     return pl.DataFrame([pl.Series("series", labels, dtype=pl.String), x, pl.Series("y", values, dtype=pl.Float64)])
+
+
+def _encodable(text: str) -> str:
+    """The text without halves of characters, which no file takes."""
+    return text.encode(errors="replace").decode()
 
 
 def few(chart: Chart, zone: str) -> list[tuple[str, str]]:
@@ -41,10 +51,7 @@ def few(chart: Chart, zone: str) -> list[tuple[str, str]]:
     if chart.kind not in {"bar", "pie", "donut"} or len(chart.series) != 1 or len(chart.series[0].x) > _FEW:
         return []
     (series,) = chart.series
-    return [
-        (shown_value(x, zone) if not isinstance(x, int) else str(x), _value(y, chart.unit, zone))
-        for x, y in zip(series.x, series.y, strict=True)
-    ]
+    return [(_place(x, zone), _value(y, chart.unit, zone)) for x, y in zip(series.x, series.y, strict=True)]
 
 
 def in_words(chart: Chart, zone: str) -> Iterator[str]:
@@ -73,7 +80,10 @@ def _sentence(series: Series, chart: Chart, zone: str) -> str:
 def _place(place: object, zone: str) -> str:
     if isinstance(place, datetime):
         return shown_value(place, zone).removesuffix(":00")
-    return str(place) if isinstance(place, int) else shown_value(place, zone)  # type: ignore[arg-type]  # a cell
+    # Codes and years, as the axes of charts have them.
+    if isinstance(place, int) and not isinstance(place, bool):
+        return str(place)
+    return shown_value(place, zone)  # type: ignore[arg-type]  # a cell
 
 
 def _value(value: float | None, unit: str, zone: str) -> str:

@@ -12,7 +12,7 @@ from tailrace_format_html.basis import in_words
 from tailrace_format_html.escaping import escaped
 from tailrace_format_html.marks import MARKS
 from tailrace_format_html.panels import Material
-from tailrace_format_html.tables import rows_of
+from tailrace_format_html.tables import rows_of, small
 
 MOST_BYTES = 24_000
 _ROWS = 10
@@ -66,17 +66,8 @@ def _panel(panel: Panel, material: Material) -> Iterator[str]:
     if isinstance(content, Prose):
         yield from (f"<p>{_short(text, 1000)}</p>" for text in content.paragraphs[:_PARAGRAPHS])
     elif isinstance(content, ReportTable):
-        units = content.units or [""] * len(content.headings)
-        numbers = [
-            any(isinstance(row[n], int | float) and not isinstance(row[n], bool) for row in content.rows)
-            for n in range(len(content.headings))
-        ]
-        rows = [
-            [shown_value(value, zone, unit=unit) for value, unit in zip(row, units, strict=True)]
-            for row in content.rows[:_ROWS]
-        ]
-        headings = [f"{name} ({unit})" if unit else name for name, unit in zip(content.headings, units, strict=True)]
-        yield _table(headings, rows, numbers, content.marks[:_ROWS], len(content.rows))
+        texts = small(content, zone, most=_ROWS)
+        yield _table(texts.headings, texts.rows, texts.numbers, content.marks[:_ROWS], len(content.rows))
     elif isinstance(content, TableView):
         yield _view(content, material)
     elif isinstance(content, Chart):

@@ -16,7 +16,8 @@ for (const table of document.querySelectorAll("table.rows")) {
       const key = (row) => {
         const text = row.cells[index].textContent;
         if (!numbers) return text;
-        if (/^-?\d+:\d\d:\d\d$/.test(text)) return text.split(":").reduce((sum, part) => sum * 60 + Math.abs(part), 0);
+        const span = /^(-?)(\d+):(\d\d):(\d\d)$/.exec(text);
+        if (span) return (span[1] ? -1 : 1) * (span[2] * 3600 + span[3] * 60 + +span[4]);
         return text === "∞" ? Infinity : text === "-∞" ? -Infinity : parseFloat(text.replaceAll(",", ""));
       };
       const rows = order.map((row) => [key(row), row]);

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import bz2
 import csv
 import html
 import io
@@ -11,7 +10,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 from tailrace import IntegrityError, RereadCall, attached_rows
-from tailrace_format_html.attachments import BZIP2, GZIP, PLAIN
+from tailrace_format_html.attachments import GZIP, PLAIN
+from tailrace_format_html.escaping import escaped
 
 # Every text of the page is escaped: what begins with "<a data-" was written by this format.
 _LINK = re.compile(
@@ -35,10 +35,13 @@ def count_rows(call: RereadCall) -> Mapping[str, int]:
         IntegrityError: It is no page of this format, or its data is not what it says.
     """
     counts: dict[str, int] = {}
+    # As the page has them: without the characters that no text of a page may have.
+    names = {html.unescape(escaped(name)): name for name in call.tables}
     content = _whole(call.blocks)
-    for kind, of, rows, data in _attachments(content):
+    for kind, told, rows, data in _attachments(content):
         if kind == "manifest":
             continue
+        of = names.get(told, told) if kind == "table" else told
         found = _counted(data, call.columns.get(of) if kind == "table" else None, of)
         if found != rows:
             raise _damaged(f"its data of {kind} {of} has {found} rows, and says {rows}")
@@ -88,9 +91,8 @@ def _attachments(content: bytes) -> Iterator[tuple[str, str, int, bytes]]:
 
 
 def _unpacked(kind: str, of: str, href: bytes) -> bytes:
-    expected = [PLAIN] if kind == "manifest" else [BZIP2, GZIP]
-    start = next((one for one in expected if href.startswith(one.encode())), None)
-    if start is None:
+    start = PLAIN if kind == "manifest" else GZIP
+    if not href.startswith(start.encode()):
         raise _damaged(f"its data of {kind} {of} is of another kind")
     try:
         data = base64.b64decode(href[len(start) :], validate=True)
@@ -98,10 +100,10 @@ def _unpacked(kind: str, of: str, href: bytes) -> bytes:
         raise _damaged(f"its data of {kind} {of} is no Base64") from None
     if kind == "manifest":
         return data
-    unpacker = bz2.BZ2Decompressor() if start == BZIP2 else zlib.decompressobj(wbits=31)
+    unpacker = zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(data, _MOST_UNPACKED)
-    except (OSError, zlib.error):
+    except zlib.error:
         content = b""
     if not unpacker.eof or unpacker.unused_data:
         raise _damaged(f"its data of {kind} {of} cannot be unpacked")

@@ -79,27 +79,57 @@ def as_table(rows: Shown) -> str:
     return _table(head, "\n".join(lines))
 
 
+@attrs.frozen
+class Small:
+    """A table of the report's own, as texts.
+
+    Args:
+        headings: Of its columns, with units.
+        rows: The rows.
+        numbers: Which columns are numbers, which stand on the right.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: Sequence[bool]
+
+
+def small(table: ReportTable, zone: str, *, most: int | None = None) -> Small:
+    """The first rows of a table of the report's own.
+
+    Args:
+        table: The table.
+        zone: IANA zone of moments.
+        most: How many rows at most; all when None.
+    """
+    units = table.units or [""] * len(table.headings)
+    return Small(
+        headings=[_heading_of(heading, unit) for heading, unit in zip(table.headings, units, strict=True)],
+        rows=[
+            [shown_value(value, zone, unit=unit) for value, unit in zip(row, units, strict=True)]
+            for row in table.rows[:most]
+        ],
+        numbers=[
+            any(isinstance(row[n], int | float) and not isinstance(row[n], bool) for row in table.rows)
+            for n in range(len(table.headings))
+        ],
+    )
+
+
 def as_small_table(table: ReportTable, zone: str) -> str:
     """A table of the report's own."""
-    units = table.units or [""] * len(table.headings)
-    numbers = [
-        any(isinstance(row[n], int | float) and not isinstance(row[n], bool) for row in table.rows)
-        for n in range(len(table.headings))
-    ]
+    texts = small(table, zone)
     head = ["<th>Mark</th>"] if table.marks else []
-    head += [
-        _head_cell(_heading_of(heading, unit), number=number)
-        for heading, unit, number in zip(table.headings, units, numbers, strict=True)
-    ]
-    marks = table.marks or [None] * len(table.rows)
+    head += [_head_cell(one, number=number) for one, number in zip(texts.headings, texts.numbers, strict=True)]
     lines = []
-    for row, mark in zip(table.rows, marks, strict=True):
+    for row, mark in zip(texts.rows, table.marks or [None] * len(texts.rows), strict=True):
         first = f'<td class="m">{sign(mark)}' if table.marks else ""
-        cells = "".join(
-            _opening("td", "n" if number else None) + escaped(shown_value(value, zone, unit=unit))
-            for value, unit, number in zip(row, units, numbers, strict=True)
+        cells = zip(row, texts.numbers, strict=True)
+        lines.append(
+            _opening("tr", mark)
+            + first
+            + "".join(_opening("td", "n" if number else None) + escaped(text) for text, number in cells)
         )
-        lines.append(_opening("tr", mark) + first + cells)
     return _table(head, "\n".join(lines))
 
 

@@ -30,6 +30,13 @@ _ROOM = {"hour": 13.0, "day": 15.0, "month": 19.0, "year": 12.0}
 """Millimetres that a label needs, with what keeps it from the next one."""
 _THOUSANDS = ((1e12, "T"), (1e9, "bn"), (1e6, "M"))
 _LARGEST, _SMALLEST = 1e15, 1e-4
+_SAME = 1e-12
+"""A span of that share of its ends is what adding up leaves behind, and no difference."""
+_LEAST_SPAN = 1e-290
+"""Steps within a smaller one are no numbers any more."""
+_FIRST = datetime(1, 2, 1, tzinfo=UTC).timestamp()
+_LAST = datetime(9999, 12, 1, tzinfo=UTC).timestamp()
+"""Within these, every zone and every label near by is a date that there is."""
 
 
 @attrs.frozen
@@ -78,7 +85,7 @@ def number_axis(
         unit: Unit of the values; ``%`` stands with the labels, all others in the title.
         title: What they are.
     """
-    if high <= low:
+    if high - low <= max(_SAME * max(abs(low), abs(high)), _LEAST_SPAN):
         margin = abs(high) / 2 or 1.0
         low, high = low - margin, high + margin
     step = round_step(high - low, max(1, int(room / per_label)))
@@ -89,7 +96,7 @@ def number_axis(
     return Axis(low, high, breaks, labels, f"{title} ({unit})" if told and title else title or (unit if told else ""))
 
 
-def time_axis(low: float, high: float, zone: str, *, room: float, shift: float = 0.0, title: str = "") -> Axis:
+def time_axis(low: float, high: float, zone: str, *, room: float, title: str = "") -> Axis:
     """An axis of moments, with round hours, days, months or years of a zone.
 
     Args:
@@ -97,7 +104,6 @@ def time_axis(low: float, high: float, zone: str, *, room: float, shift: float =
         high: Last moment.
         zone: IANA zone.
         room: Length in millimetres.
-        shift: How far right of a day or month its label stands: below the middle of what stands for all of it.
         title: What the moments are.
     """
     if high <= low:
@@ -105,14 +111,17 @@ def time_axis(low: float, high: float, zone: str, *, room: float, shift: float =
     span = high - low
     step, unit = next((one for one in _STEPS if span / one[0] * _ROOM[one[1]] <= room), _STEPS[-1])
     there = ZoneInfo(zone)
-    moved = shift if unit != "hour" else 0.0
     places: list[tuple[float, datetime]] = []
-    for local in _round_moments(_local(low, there), _local(high, there), step, unit):
-        place = local.replace(tzinfo=there).timestamp() + moved
+    first, last = (min(max(place, _FIRST), _LAST) for place in (low, high))
+    begin, end = _local(first, there), _local(last, there)
+    # Where clocks are turned back in between, there were later times than that of the end.
+    latest = end + abs(end - begin - timedelta(seconds=last - first))
+    for local in _round_moments(begin, latest, step, unit):
+        place = local.replace(tzinfo=there).timestamp()
         if low - 1e-6 <= place <= high + 1e-6 and (not places or place > places[-1][0]):
             places.append((place, local))
     labels = [_time_label(local, unit, first=not n) for n, (_place, local) in enumerate(places)]
-    context = _context(_local(low, there), _local(high, there), unit, [local for _place, local in places])
+    context = _context(begin, end, unit, [local for _place, local in places])
     parts = [title, context, zone if unit == "hour" and zone not in title else ""]
     return Axis(low, high, [place for place, _local in places], labels, ", ".join(filter(None, parts)))
 
@@ -124,8 +133,8 @@ def thinned(count: int, room: float, per_label: float) -> range:
 
 
 def place_label(place: Cell, zone: str) -> str:
-    """A place of an axis as a text."""
-    return shown_value(place, zone)
+    """A place of an axis as a text; whole numbers are codes or years, which have no commas."""
+    return str(place) if isinstance(place, int) and not isinstance(place, bool) else shown_value(place, zone)
 
 
 def _local(place: float, zone: ZoneInfo) -> datetime:
@@ -133,19 +142,20 @@ def _local(place: float, zone: ZoneInfo) -> datetime:
 
 
 def _round_moments(low: datetime, high: datetime, step: int, unit: str) -> Iterator[datetime]:
-    """Local moments that are round, from a little before to a little behind a range."""
+    """Local moments that are round, from a little before a range to its end."""
     if unit in {"month", "year"}:
         months = round(step / _MONTH)
         first = (low.year * 12 + low.month - 1) // months * months
         for number in itertools.count(first, months):
-            if not 12 <= number < 9999 * 12 or number > high.year * 12 + high.month:  # noqa: PLR2004 - years
+            if number >= 9999 * 12 or number > high.year * 12 + high.month:
                 return
-            yield datetime(number // 12, number % 12 + 1, 1)  # noqa: DTZ001 - local on purpose
+            if number >= 12:  # noqa: PLR2004 - there is no year 0
+                yield datetime(number // 12, number % 12 + 1, 1)  # noqa: DTZ001 - local on purpose
     origin = datetime(2000, 1, 3)  # noqa: DTZ001 - a Monday, local on purpose
     first = math.floor((low - origin) / timedelta(seconds=step))
     for number in itertools.count(first):
         moment = origin + timedelta(seconds=step * number)
-        if moment > high + timedelta(days=1):
+        if moment > high:
             return
         yield moment
 
@@ -180,7 +190,8 @@ def _number_label(place: float, step: float, breaks: Sequence[float]) -> str:
     if not place:
         return "0"
     if largest >= _LARGEST or step < _SMALLEST:
-        return f"{place:.3g}"
+        # As many digits as tell one label from the next.
+        return f"{place:.{max(3, math.floor(math.log10(largest)) - math.floor(math.log10(step)) + 1)}g}"
     scale, name = next(((size, name) for size, name in _THOUSANDS if step >= size / 1000 and largest >= size), (1, ""))
     digits = max(0, -math.floor(math.log10(step / scale) + 1e-9))
     return f"{place / scale:,.{digits}f}{name}".replace("-", "\N{MINUS SIGN}", 1)

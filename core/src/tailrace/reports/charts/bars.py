@@ -51,7 +51,7 @@ def bars(setting: Setting) -> "ggplot":
     places, values = laid_out(chart, setting.zone)
     if not any(values):
         return setting.empty("No data")
-    labels = [setting.legend_label(series.label) for series in chart.series]
+    labels = [series.label for series in chart.series]
     stacked = chart.kind == "stacked"
     if stacked and len(values) > MOST_SERIES:
         values = [*values[: MOST_SERIES - 1], _summed(values[MOST_SERIES - 1 :])]
@@ -62,7 +62,7 @@ def bars(setting: Setting) -> "ggplot":
         colours[MOST_SERIES - (1 if stacked else 0) :] = [OTHERS_INK] * (
             len(colours) - MOST_SERIES + (1 if stacked else 0)
         )
-    return _drawn(setting, places, drawn, missing, labels, colours)
+    return _drawn(setting, places, drawn, missing, setting.legend_labels(labels), colours)
 
 
 def histogram(setting: Setting) -> "ggplot":

@@ -65,16 +65,17 @@ def lines(setting: Setting) -> "ggplot":
     if not runs:
         return setting.empty("No data")
     told = chart.series[:MOST_SERIES]
-    labels = [setting.legend_label(series.label) for series in told]
+    labels = [series.label for series in told]
     colours, strokes, shapes = setting.colours(len(told)), _cycled(_STROKES, len(told)), _cycled(_SHAPES, len(told))
     if len(chart.series) > MOST_SERIES:
         labels.append(f"{len(chart.series) - MOST_SERIES} others")
         colours, strokes, shapes = [*colours, OTHERS_INK], [*strokes, "solid"], [*shapes, "."]
+    labels = setting.legend_labels(labels)
     keys = [f"{number:02}" for number in range(len(labels))]
     data = _columns(runs, keys)
     longest = max(len(run.x) for run in runs), max(len(series.x) for series in chart.series)
     alone = _columns([run for run in runs if len(run.x) == 1 or longest[1] <= _MOST_MARKED], keys)
-    across = _across(setting, runs, names)
+    across = _across(setting, names)
     upwards = value_axis(setting, [value for run in runs for value in run.y], from_zero=False)
     points = [
         geom_point(aes(shape="series"), data=frame(alone), size=1.3),
@@ -134,16 +135,16 @@ def _columns(runs: Sequence[_Run], keys: Sequence[str]) -> dict[str, list[Any]]:
     }
 
 
-def _across(setting: Setting, runs: Sequence[_Run], names: Sequence[str]) -> Axis:
+def _across(setting: Setting, names: Sequence[str]) -> Axis:
     chart = setting.chart
     if names:
         return name_axis(setting, [float(n) for n in range(len(names))], names)
-    low, high = min(min(run.x) for run in runs), max(max(run.x) for run in runs)
+    # As far as the places go, with and without values: a line that ends early is seen to do so.
+    everything = [position(place) for series in chart.series for place in series.x]
+    low, high = min(everything), max(everything)
     room = setting.width - 4 * LINE
     if kind_of(chart) == "times":
-        # As far as the places go, with and without values: a line that ends early is seen to do so.
-        everything = [position(place) for series in chart.series for place in series.x]
-        axis = time_axis(min(everything), max(everything), setting.zone, room=room, title=chart.x_label)
+        axis = time_axis(low, high, setting.zone, room=room, title=chart.x_label)
     else:
         axis = number_axis(low, high, room=room, per_label=18, title=chart.x_label)
     margin = (axis.high - axis.low) * 0.012

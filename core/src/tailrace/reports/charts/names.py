@@ -7,6 +7,8 @@ from tailrace.reports.charts.setting import LINE, Setting
 
 _SHARE = 0.34
 """Of the width or height that names may take from what they name."""
+_BESIDE_LEGEND = 0.7
+"""Of the height that a legend leaves; titles and a note need four lines of that."""
 
 
 def name_axis(setting: Setting, at: Sequence[float], names: Sequence[str], *, lying: bool = False) -> Axis:
@@ -26,7 +28,8 @@ def name_axis(setting: Setting, at: Sequence[float], names: Sequence[str], *, ly
     room = setting.width - 4 * LINE
     low, high = (at[0] - 0.6, at[-1] + 0.6) if at else (0.0, 1.0)
     slot = room / max(1, len(at))
-    full = [setting.text(name, setting.height * _SHARE) for name in names]
+    most = max(LINE, min(setting.height * _SHARE, setting.height * _BESIDE_LEGEND - 4 * LINE))
+    full = [setting.text(name, most) for name in names]
     widest = max((setting.text_width(name) for name in full), default=0.0)
     ordered = all(len(name) <= 5 for name in names)  # noqa: PLR2004 - hours, codes: some of them name the rest
     if widest + 1.5 <= slot or ordered:

@@ -1,8 +1,7 @@
 """The places of series on one axis: moments, numbers, or categories in the order given."""
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -40,9 +39,7 @@ def kind_of(chart: Chart) -> Literal["times", "numbers", "names"]:
     values = [place for series in chart.series for place in series.x]
     if values and all(isinstance(place, datetime) for place in values):
         return "times"
-    plain = all(
-        isinstance(place, int | float) and not isinstance(place, bool) and math.isfinite(place) for place in values
-    )
+    plain = all(isinstance(place, int | float) and not isinstance(place, bool) and finite(place) for place in values)
     return "numbers" if values and plain else "names"
 
 
@@ -72,7 +69,7 @@ def laid_out(chart: Chart, zone: str) -> tuple[Places, list[dict[float, float]]]
             for place in series.x:
                 found.setdefault(place, len(found))
     if kind == "names":
-        labels = [place_label(place, zone) if not isinstance(place, int) else str(place) for place in found]
+        labels = [place_label(place, zone) for place in found]
         values = [
             {float(found[x]): float(y) for x, y in zip(series.x, series.y, strict=True) if y is not None and finite(y)}
             for series in chart.series
@@ -98,8 +95,3 @@ def _filled(there: Sequence[float], step: float) -> list[float]:
                 filled += [last + step * number for number in range(1, missing + 1)]
         filled.append(place)
     return filled
-
-
-def by_label(places: Places) -> Mapping[float, str]:
-    """Labels of categories by their place."""
-    return dict(zip(places.at, places.labels, strict=True)) if places.labels else {}

@@ -30,6 +30,10 @@ CROSS = "\N{MULTIPLICATION SIGN}"
 MISSING = f"{CROSS} no data"
 """What stands where a value is missing, and what that means."""
 _INCH = 25.4
+_KEY = 8.0
+"""Millimetres of a legend that an entry needs beside its text."""
+_LEGEND = 0.3
+"""Share of the height that a legend may take."""
 _DRAWING = threading.RLock()
 
 
@@ -207,11 +211,17 @@ class Setting:
             beside: Millimetres left of the plot, which the legend does not reach into.
         """
         widest = max((self.text_width(label) for label in labels), default=0.0)
-        return max(1, min(len(labels), int((self.width - beside - 2) / (widest + 8))))
+        fitting = min(len(labels), int((self.width - beside - 2) / (widest + _KEY)))
+        return max(1, fitting, self._least_columns(len(labels)))
 
-    def legend_label(self, label: str) -> str:
-        """The name of a series, as a legend shows it."""
-        return self.text(label, max(12.0, self.width / 3))
+    def legend_labels(self, labels: Sequence[str]) -> list[str]:
+        """The names of series as a legend shows them: shorter, where it would leave no room for the plot."""
+        beside = (self.width - 10) / self._least_columns(len(labels)) - _KEY
+        most = min(max(12.0, self.width / 3), max(3.0, beside))
+        return [self.text(label, most) for label in labels]
+
+    def _least_columns(self, count: int) -> int:
+        return math.ceil(max(1, count) / max(1, int(self.height * _LEGEND / LINE)))
 
     def figure_of(self, plot: "ggplot") -> "Figure":
         """The figure of a plot, with its size and fonts settled."""
@@ -250,7 +260,7 @@ def frame(columns: Mapping[str, Sequence[Any]]) -> Any:
 
 def finite(value: float | None) -> bool:
     """Whether a value can be drawn."""
-    return value is not None and math.isfinite(value) and abs(value) < _MOST
+    return value is not None and abs(value) < _MOST
 
 
 _MOST = 1e300

@@ -54,11 +54,13 @@ def shares(setting: Setting) -> "ggplot":
     chart = setting.chart
     pairs = [(x, y) for series in chart.series[:1] for x, y in zip(series.x, series.y, strict=True)]
     usable = [(place_label(x, setting.zone), float(y)) for x, y in pairs if y is not None and finite(y) and y > 0]
-    left_out = [place_label(x, setting.zone) for x, y in pairs if y is None or not finite(y) or y < 0]
+    missing = [place_label(x, setting.zone) for x, y in pairs if y is None or not finite(y)]
+    negative = [place_label(x, setting.zone) for x, y in pairs if y is not None and finite(y) and y < 0]
     total = sum(value for _label, value in usable)
-    note = f"Without {', '.join(left_out)}: no data" if left_out else ""
+    reasons = ((missing, "no data"), (negative, "below zero"))
+    note = "; ".join(f"Without {', '.join(names)}: {why}" for names, why in reasons if names)
     if not usable:
-        return setting.empty(f"No data: nothing to share{'.' if not note else ''}" if pairs else "No data")
+        return setting.empty("No data: nothing to share" if pairs else "No data")
     height = setting.height - (LINE + 0.6 if note else 0)
     parts = _parts(setting, usable, total, height)
     # As large as the longest name leaves room for, within reason.
@@ -121,11 +123,10 @@ def _parts(setting: Setting, usable: Sequence[tuple[str, float]], total: float, 
     others = ""
     if len(kept) > most:
         # The largest stay, in the order given; the rest is one part.
-        floor = sorted((value for _label, value in kept), reverse=True)[most - 2]
-        large = [pair for pair in kept if pair[1] >= floor][: most - 1]
-        rest = [pair for pair in kept if pair not in large]
-        others = f"{len(rest)} others"
-        kept = [*large, (others, sum(value for _label, value in rest))]
+        largest = sorted(sorted(range(len(kept)), key=lambda n: -kept[n][1])[: most - 1])
+        rest = sum(value for n, (_label, value) in enumerate(kept) if n not in largest)
+        others = f"{len(kept) - len(largest)} others"
+        kept = [*(kept[n] for n in largest), (others, rest)]
     colours = setting.colours(len(kept))
     if others:
         colours[-1] = OTHERS_INK

@@ -52,6 +52,7 @@ def tiles(setting: Setting) -> "ggplot":
     shades = _shades(setting.palette[0], len(keys))
     if _NONE in columns["class"]:
         keys, labels, shades = [*keys, _NONE], [*labels, MISSING], [*shades, CHART_INKS["paper"]]
+    labels = setting.legend_labels(labels)
     across, upwards = _across(setting, places, half), _rows(setting)
     beside = max(map(setting.text_width, upwards.labels)) + 2
     crosses = [
