@@ -20,9 +20,13 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PLUGINS = (
     "source.pool",
     "source.analytics",
+    "source.health",
+    "source.dashboard",
     "format.csv",
     "format.json",
     "format.excel",
+    "format.pdf",
+    "format.html",
     "sink.disk",
     "sink.email",
     "sink.webhook",

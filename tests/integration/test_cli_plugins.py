@@ -6,10 +6,14 @@ import pytest
 
 FIRST_PARTY = [
     ("source", "analytics"),
+    ("source", "dashboard"),
+    ("source", "health"),
     ("source", "pool"),
     ("format", "csv"),
     ("format", "excel"),
+    ("format", "html"),
     ("format", "json"),
+    ("format", "pdf"),
     ("sink", "disk"),
     ("sink", "email"),
     ("sink", "webhook"),
