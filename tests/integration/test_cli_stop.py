@@ -45,6 +45,11 @@ def wait_for_a_file() -> None:
     pytest.fail("the export did not begin to write")
 
 
+def told(err: str) -> list[str]:
+    """What is said, but for how far it is: on a busy machine anything may take longer than a second."""
+    return [line for line in err.splitlines() if not re.fullmatch(r"[a-z]+: [\d,]+ rows, .*", line)]
+
+
 @pytest.mark.flaky(reruns=1)  # a bound in time: what is slow by itself is slow twice
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_export_and_leaves_no_file(number: int, toys: Path, lines_file: Path) -> None:
@@ -56,7 +61,7 @@ def test_a_signal_stops_the_export_and_leaves_no_file(number: int, toys: Path, l
         assert time.monotonic() - began < 2
     assert process.returncode == 1
     assert out == ""
-    assert err.splitlines() == [
+    assert told(err) == [
         "Stopping and cleaning up. Ctrl-C once more ends it at once.",
         "error: It was cancelled.",
         "hint:  Nothing was published or changed. Start it again.",
@@ -80,7 +85,7 @@ def test_a_second_ctrl_c_ends_it_at_once(toys: Path, lines_file: Path) -> None:
         out, err = process.communicate(timeout=5)
     assert process.returncode == 1
     assert out == ""
-    assert err == "Stopping and cleaning up. Ctrl-C once more ends it at once.\n"
+    assert told(err) == ["Stopping and cleaning up. Ctrl-C once more ends it at once."]
 
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(toys: Path, lines_file: Path) -> None:
