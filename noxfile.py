@@ -105,6 +105,7 @@ def lowest(session: nox.Session) -> None:
     # version, and take long.
     apart = (
         "tests/faults",
+        "tests/core/test_access.py",
         "tests/core/test_access_engine.py",
         "tests/core/test_attempts.py",
         "tests/core/test_chain.py",
@@ -115,12 +116,18 @@ def lowest(session: nox.Session) -> None:
         "tests/core/test_jobs_scale.py",
         "tests/core/test_links.py",
         "tests/core/test_notifications.py",
+        "tests/core/test_publish.py",
         "tests/core/test_publish_shares.py",
+        "tests/core/test_restore_planner.py",
         "tests/core/test_retention.py",
         "tests/core/test_schedules.py",
+        "tests/core/test_templates_overrides.py",
+        "tests/core/test_ticker.py",
+        "tests/core/test_timing.py",
         "tests/core/test_timing_oracle.py",
         "tests/integration/test_backup_and_restore.py",
         "tests/integration/test_cli_chain.py",
+        "tests/integration/test_cli_dashboards.py",
         "tests/integration/test_cli_demo.py",
         "tests/integration/test_cli_estimate.py",
         "tests/integration/test_cli_jobs.py",
@@ -140,6 +147,7 @@ def lowest(session: nox.Session) -> None:
         "tests/plugins/test_dialects_rendering.py",
         "tests/plugins/test_excel_hostile.py",
         "tests/plugins/test_pool_hostile.py",
+        "tests/plugins/test_redaction_of_sources.py",
         "tests/plugins/test_sink_disk_latest.py",
         "tests/plugins/test_sink_disk_shares.py",
         "tests/plugins/test_sink_email.py",
@@ -149,7 +157,7 @@ def lowest(session: nox.Session) -> None:
         "tests/property",
     )
     # A database on a server for each test takes long, too: the store's own tests try the lowest driver.
-    chosen = ("-k", "not postgresql or test_store", *(f"--ignore={path}" for path in apart))
+    chosen = ("-m", "not long", "-k", "not postgresql or test_store", *(f"--ignore={path}" for path in apart))
     session.run("pytest", "--no-cov", "-q", *SIDE_BY_SIDE, *chosen, *session.posargs)
 
 
@@ -182,8 +190,15 @@ def reports(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with the coverage gate."""
     sync(session)
-    pytest = ("pytest", *SIDE_BY_SIDE, "--cov", "--cov-report=term")
+    pytest = ("pytest", *SIDE_BY_SIDE, "-m", "not long", "--cov", "--cov-report=term")
     session.run(*pytest, *session.posargs, env={"COVERAGE_CORE": "ctrace"})
+
+
+@nox.session
+def trials(session: nox.Session) -> None:
+    """Run the further cases that continuous integration leaves out: other databases, zones, seeds and sizes."""
+    sync(session)
+    session.run("pytest", *SIDE_BY_SIDE, "-m", "long", "--no-cov", *session.posargs)
 
 
 @nox.session

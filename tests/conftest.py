@@ -13,6 +13,37 @@ import pytest
 if TYPE_CHECKING:
     from tailrace.store.database import Store
 
+LONG = (
+    # Each is a second case (another database, zone, seed, format or size) of what continuous integration runs once.
+    "test_schedules_year.py::test_in_a_year_of_kills_and_set_clocks_each_slot_has_exactly_one_job[postgresql",
+    "test_schedules_at_work.py::test_every_slot_has_one_file_though_a_worker_is_killed[postgresql",
+    "test_schedules_at_work.py::test_slots_are_entered_within_a_second_while_two_workers_are_busy[postgresql",
+    "test_killed_workers.py::test_a_hundred_kills_lose_and_double_nothing[sqlite",
+    "test_killed_workers.py::test_four_processes_make_twenty_thousand_claims_without_overlap[sqlite",
+    "test_delivery_faults.py::test_of_a_thousand_deliveries_each_arrives_and_none_is_sent_again_that_was_acknowledged[random",
+    "test_job_fault_points.py::test_at_every_call_a_fault_leaves_a_job_with_its_whole_file_or_without_any[here",
+    "test_publish_faults.py::test_at_every_call_a_fault_leaves_nothing_the_old_or_the_new[csv, nothing",
+    "test_publish_faults.py::test_at_every_call_a_fault_leaves_nothing_the_old_or_the_new[excel, nothing",
+    "test_firing.py::test_whoever_dies_between_entering_and_committing_has_done_nothing[sqlite",
+    "test_firing.py::test_more_than_a_hundred_that_wait_for_their_jobs_keep_nobody_from_its_turn[sqlite",
+    *(
+        f"test_timing_oracle.py::test_cron_fires_at_the_minutes_that_a_scan_of_two_years_finds[{zone}"
+        for zone in ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Pacific")
+    ),
+    *(f"test_excel_hostile.py::test_mutants_are_read_or_refused[{seed}" for seed in range(1, 6)),
+    "test_format_excel.py::test_the_widest_table_fits",
+    "test_format_excel.py::test_so_do_numbers_and_times_that_have_become_texts",
+    "test_pool_mutants.py::test_mutants_do_no_harm_from_disk_either",
+    "test_cli_demo.py::test_a_folder_may_have_a_name_that_urls_would_misread",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(part in item.nodeid for part in LONG):
+            item.add_marker(pytest.mark.long)
+
+
 FORMAT = """
 import attrs
 from tailrace import FileLayout, hookimpl, option
