@@ -31,6 +31,8 @@ LONG = (
         for zone in ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Pacific")
     ),
     *(f"test_excel_hostile.py::test_mutants_are_read_or_refused[{seed}" for seed in range(1, 6)),
+    "test_excel_hostile.py::test_a_hundred_thousand_members_that_the_end_does_not_count",
+    "test_format_excel.py::test_texts_of_a_column_with_too_many_different_ones_stay_in_their_cells",
     "test_format_excel.py::test_the_widest_table_fits",
     "test_format_excel.py::test_so_do_numbers_and_times_that_have_become_texts",
     "test_pool_mutants.py::test_mutants_do_no_harm_from_disk_either",
