@@ -141,12 +141,11 @@ def test_slots_are_entered_within_a_second_while_two_workers_are_busy(
         count = math.floor((end - min(moments)) / step) + 1
         assert {min(moments) + number * step for number in range(count)} <= moments
         assert min(moments) - begin <= 6 * SECOND
-    # What a busy machine does not give to anybody is nobody's fault. How many are within a second is a figure of a
-    # machine that does nothing else (`nox -s bench_schedules`); here other tests run beside, and it has to be usual.
+    # What a busy machine does not give to anybody is nobody's fault.
     bound = 1 + 5 * max(stalled)
     within = sum(seconds <= bound for seconds in late) / len(late)
     last = f"the last {late[-1]:.2f} s, stalled {max(stalled):.2f} s"
     print(f"{len(late)} slots, {within:.2%} within a second, {last}; {handed_in} exports")  # noqa: T201 - measured
     assert handed_in > BUSY / 4, "the workers had little to do: this tried nothing"
-    assert within >= 0.9, last
+    assert within >= 0.99, last
     assert late[-1] <= 5 * bound, last
