@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from tailrace.model.metric import Metric as Metric
     from tailrace.model.notify import Notify as Notify
     from tailrace.model.notify import NotifyOn as NotifyOn
+    from tailrace.model.options import build_options as build_options
+    from tailrace.model.options import describe_options as describe_options
     from tailrace.model.options import option as option
     from tailrace.model.quantities import readable_size as readable_size
     from tailrace.model.report import Basis as Basis
@@ -133,6 +135,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.timestamps import iso_text as iso_text
     from tailrace.plugins.hookspecs import hookimpl as hookimpl
     from tailrace.plugins.kinds import ByteWriter as ByteWriter
+    from tailrace.plugins.kinds import CarriesManifest as CarriesManifest
+    from tailrace.plugins.kinds import Container as Container
     from tailrace.plugins.kinds import Example as Example
     from tailrace.plugins.kinds import ExportEvent as ExportEvent
     from tailrace.plugins.kinds import FileLayout as FileLayout
@@ -161,6 +165,7 @@ if TYPE_CHECKING:
     from tailrace.plugins.pools import ReadPoolCall as ReadPoolCall
     from tailrace.plugins.pools import RenderedPool as RenderedPool
     from tailrace.plugins.pools import RenderPoolCall as RenderPoolCall
+    from tailrace.plugins.selection import PluginSelection as PluginSelection
     from tailrace.plugins.sinks import Addressed as Addressed
     from tailrace.plugins.sinks import Configurable as Configurable
     from tailrace.plugins.sinks import DeliverCall as DeliverCall
@@ -203,6 +208,17 @@ if TYPE_CHECKING:
     from tailrace.restore.records import ImportRecord as ImportRecord
     from tailrace.restore.request import ImportRequest as ImportRequest
     from tailrace.restore.request import OnDuplicate as OnDuplicate
+    from tailrace.settings import CredentialSettings as CredentialSettings
+    from tailrace.settings import DeliverySettings as DeliverySettings
+    from tailrace.settings import JobSettings as JobSettings
+    from tailrace.settings import NotificationSettings as NotificationSettings
+    from tailrace.settings import RetentionSettings as RetentionSettings
+    from tailrace.settings import ScheduleSettings as ScheduleSettings
+    from tailrace.settings import Settings as Settings
+    from tailrace.settings import StoreSettings as StoreSettings
+    from tailrace.settings import VaultSettings as VaultSettings
+    from tailrace.settings import WorkerSettings as WorkerSettings
+    from tailrace.settings import load_settings as load_settings
     from tailrace.store.notifications import Notification as Notification
     from tailrace.vault.keyring import Keyring as Keyring
     from tailrace.vault.keys import MasterKey as MasterKey
@@ -270,7 +286,7 @@ _HOME = {
     "tailrace.model.manifest": ("Manifest", "encode_manifest"),
     "tailrace.model.metric": ("Metric",),
     "tailrace.model.notify": ("Notify", "NotifyOn"),
-    "tailrace.model.options": ("option",),
+    "tailrace.model.options": ("build_options", "describe_options", "option"),
     "tailrace.model.quantities": ("readable_size",),
     "tailrace.model.report": (
         "Basis",
@@ -297,6 +313,8 @@ _HOME = {
     "tailrace.plugins.hookspecs": ("hookimpl",),
     "tailrace.plugins.kinds": (
         "ByteWriter",
+        "CarriesManifest",
+        "Container",
         "Example",
         "ExportEvent",
         "FileLayout",
@@ -328,6 +346,7 @@ _HOME = {
         "RenderedPool",
         "RenderPoolCall",
     ),
+    "tailrace.plugins.selection": ("PluginSelection",),
     "tailrace.plugins.sinks": (
         "Addressed",
         "Configurable",
@@ -379,6 +398,19 @@ _HOME = {
     "tailrace.model.states": ("JobState",),
     "tailrace.model.timing": ("Slot", "Timing"),
     "tailrace.model.work": ("ExportJob", "ExportTemplate", "JobError", "OutputFile", "RetryPolicy"),
+    "tailrace.settings": (
+        "CredentialSettings",
+        "DeliverySettings",
+        "JobSettings",
+        "NotificationSettings",
+        "RetentionSettings",
+        "ScheduleSettings",
+        "Settings",
+        "StoreSettings",
+        "VaultSettings",
+        "WorkerSettings",
+        "load_settings",
+    ),
     "tailrace.store.notifications": ("Notification",),
     "tailrace.work.access": ("Access", "Operation"),
     "tailrace.work.attempt": ("Attempt",),
