@@ -36,8 +36,9 @@ def test_observers_see_every_export(bench: Any) -> None:
     watcher = Watcher()
     bench.plugins = [("bomb", Bomb()), ("watcher", watcher)]
     result = bench.export()
-    started, finished = watcher.events
+    started, *between, finished = watcher.events
     assert (started.name, finished.name) == ("started", "finished")
+    assert {event.name for event in between} == {"progress"}
     assert started.export_id == finished.export_id == result.export_id
     assert (started.source, started.format, started.user, started.error) == ("memory", "lines", "kim", None)
     assert started.moment == result.started

@@ -136,6 +136,7 @@ def test_an_export_says_what_it_is(bench: Any) -> None:
     }
     assert bench.sink.calls[0].parcel.fields == {
         "source": "memory",
+        "table": "rows",
         "timestamp": "20260820T120000Z",
         "user": "kim",
         "format": "lines",

@@ -164,7 +164,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A world on either database."""
     url = f"sqlite:///{tmp_path}/home/store.db"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_uri")
+        url = request.getfixturevalue("postgres_store_url")
     yield from world_at(url, tmp_path)
 
 

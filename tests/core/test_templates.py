@@ -55,7 +55,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "sqlite":
         made = Store.in_home(_made(tmp_path / "home"))
     else:
-        made = Store(request.getfixturevalue("postgres_uri"))
+        made = Store(request.getfixturevalue("postgres_store_url"))
         made.upgrade()
     yield made
     made.close()

@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.moments import range_of as range_of
     from tailrace.pipeline.timestamps import beyond_iso as beyond_iso
     from tailrace.pipeline.timestamps import iso_text as iso_text
+    from tailrace.plugins.contract import CONTRACT as CONTRACT
     from tailrace.plugins.hookspecs import hookimpl as hookimpl
     from tailrace.plugins.kinds import ByteWriter as ByteWriter
     from tailrace.plugins.kinds import CarriesManifest as CarriesManifest
@@ -171,6 +172,7 @@ if TYPE_CHECKING:
     from tailrace.plugins.sinks import DeliverCall as DeliverCall
     from tailrace.plugins.sinks import Finisher as Finisher
     from tailrace.plugins.sinks import FitCall as FitCall
+    from tailrace.plugins.sinks import HttpClient as HttpClient
     from tailrace.plugins.sinks import Message as Message
     from tailrace.plugins.sinks import MessageCall as MessageCall
     from tailrace.plugins.sinks import Messenger as Messenger
@@ -310,6 +312,7 @@ _HOME = {
     "tailrace.pipeline.guard": ("guarded", "guarded_names"),
     "tailrace.pipeline.moments": ("range_of",),
     "tailrace.pipeline.timestamps": ("beyond_iso", "iso_text"),
+    "tailrace.plugins.contract": ("CONTRACT",),
     "tailrace.plugins.hookspecs": ("hookimpl",),
     "tailrace.plugins.kinds": (
         "ByteWriter",
@@ -353,6 +356,7 @@ _HOME = {
         "DeliverCall",
         "Finisher",
         "FitCall",
+        "HttpClient",
         "Message",
         "MessageCall",
         "Messenger",

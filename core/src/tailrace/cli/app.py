@@ -36,6 +36,7 @@ plugins = App(name="plugins", help="Sources, formats and sinks: what there is, a
 plugins.command("tailrace.cli.plugins:list_plugins", name="list", help="List the plugins.")
 plugins.command("tailrace.cli.plugins:show", name="show", help="Show a plugin and its options.")
 plugins.command("tailrace.cli.plugins:doctor", name="doctor", help="Import every plugin, and say what is wrong.")
+plugins.command("tailrace.cli.new_plugin:new", name="new", help="Begin a plugin of your own.")
 app.command(plugins)
 keys = App(name="keys", help="Keys that seal and open credentials, and sign manifests.")
 keys.command("tailrace.cli.keys:new", name="new", help="Make a key.")

@@ -286,6 +286,8 @@ def _state(job: "ExportJob") -> Styled:
 def _how_far(job: "ExportJob") -> str:
     if job.state is JobState.PROCESSING:
         return f"{job.progress} % {job.phase}".rstrip()
+    if job.state is JobState.PENDING and job.request.get("needs"):
+        return f"needs {job.request['needs']}"
     if job.state is JobState.PENDING and job.tries:
         return f"try {job.tries + 1} of {job.attempts} at {job.due:%H:%M:%S}"
     if job.state is JobState.FAILED and job.error is not None:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class BadRow:
-    """A row that could not be read, and why; never the value itself."""
+    """A row that could not be read, and why; never the value itself.
+
+    Args:
+        row: Its position, from 1, where that is known.
+        column: The column that cannot be read, where that is known.
+        reason: What is wrong with it.
+    """
 
     row: int | None
     column: str | None
@@ -30,6 +36,7 @@ class BadRows:
 
     Args:
         keep: How many are listed; all are counted.
+        count: How many there are by now.
     """
 
     keep: int = 100
@@ -136,6 +143,7 @@ class Dataset:
             tables and report are about the same; the engine then does not apply them to the tables.
         secrets: Tells what was removed or replaced, in modes other than ``full``. Asked after all rows have passed,
             while the source is still open; not asked by an estimate. None: the source knows of no secrets.
+        private: Whether what polars raises while the tables are read may quote secrets: its texts are then told nobody.
     """
 
     tables: Sequence[Table] = attrs.field(converter=_tables)
@@ -144,3 +152,4 @@ class Dataset:
     notes: Sequence[str] = attrs.field(default=(), converter=_notes)
     restricted: bool = False
     secrets: Callable[[], Secrets] | None = attrs.field(default=None, repr=False)
+    private: bool = False

@@ -73,6 +73,11 @@ class Artifact:
         """The first place on this machine where the file lies."""
         return next((receipt.path for receipt in self.receipts if receipt.path), None)
 
+    def _repr_html_(self) -> str:
+        from tailrace.notebook import artifact_html
+
+        return artifact_html(self)
+
 
 @attrs.frozen
 class Timings:
@@ -109,6 +114,11 @@ class JobResult:
     def complete(self) -> bool:
         """Whether every sink has every file."""
         return all(receipt.delivered for artifact in self.artifacts for receipt in artifact.receipts)
+
+    def _repr_html_(self) -> str:
+        from tailrace.notebook import result_html
+
+        return result_html(self)
 
 
 @attrs.frozen
@@ -195,3 +205,8 @@ class Estimate:
     def raw_bytes(self) -> int:
         """Bytes on disk of all tables as the sample spoke for them: what is learnt from, or it would feed on itself."""
         return self.bytes if self.sampled_bytes is None else self.sampled_bytes
+
+    def _repr_html_(self) -> str:
+        from tailrace.notebook import estimate_html
+
+        return estimate_html(self)

@@ -173,6 +173,11 @@ class ExportJob:
     slot: datetime | None = None
     made: int | None = None
 
+    def _repr_html_(self) -> str:
+        from tailrace.notebook import job_html
+
+        return job_html(self)
+
 
 @attrs.frozen
 class ExportTemplate:

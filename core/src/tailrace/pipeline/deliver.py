@@ -142,6 +142,7 @@ def deliver(
         name,
         tuple(recipients) if isinstance(sink.object, Addressed) else (),
         job.link,
+        job.host.http,
     )
     context.check()
     with foreign_errors("sink", sink.name):

@@ -10,7 +10,7 @@ from tailrace.model.dataset import Dataset, Table
 from tailrace.model.job import Estimate, TableEstimate
 from tailrace.pipeline.described import report_for
 from tailrace.pipeline.encode import Buffer, Encoded, Encoder
-from tailrace.pipeline.foreign import foreign_errors
+from tailrace.pipeline.foreign import foreign_errors, undisclosed
 from tailrace.pipeline.job import Job
 from tailrace.plugins.kinds import OutgoingTable, WriteCall
 
@@ -36,17 +36,23 @@ def estimate(job: Job, *, context: Context, exact: bool = True) -> Estimate:
     with job.open(context) as dataset:
         job = job.reading(dataset)
         notes = job.selection.check(dataset.tables)
-        tables = tuple(_table(job, table, context, exact=exact) for table in dataset.tables)
+        private = dataset.private
+        tables = tuple(_table(job, table, context, exact=exact, private=private) for table in dataset.tables)
     return Estimate(tables, notes)
 
 
-def _table(job: Job, table: Table, context: Context, *, exact: bool) -> TableEstimate:
-    with foreign_errors("source", job.source.name, during_reading=job.source.name):
-        rows, measured, counted = _rows(job, table, context, exact=exact)
-    context.check()
-    with foreign_errors("format", job.format.name, during_reading=job.source.name):
-        empty = _encode(job, table, measured.head(0), context)
-        full = _encode(job, table, measured, context)
+def _table(job: Job, table: Table, context: Context, *, exact: bool, private: bool) -> TableEstimate:
+    try:
+        with foreign_errors("source", job.source.name, during_reading=job.source.name, private=private):
+            rows, measured, counted = _rows(job, table, context, exact=exact)
+        context.check()
+        with foreign_errors("format", job.format.name, during_reading=job.source.name, private=private):
+            empty = _encode(job, table, measured.head(0), context)
+            full = _encode(job, table, measured, context)
+    except BaseException as error:
+        if private:
+            undisclosed(error)
+        raise
     share = rows / measured.height if measured.height else 0
     return TableEstimate(
         table=table.name,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,7 @@ from tailrace.pipeline.buffers import small_buffers
 from tailrace.pipeline.deliver import Handover, Made, deliver, failed, finish, keep, not_yet, recipients_of
 from tailrace.pipeline.described import report_for
 from tailrace.pipeline.encode import Encoded, Encoder, into_descriptor
-from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
+from tailrace.pipeline.foreign import REPORT_IT, foreign_errors, undisclosed
 from tailrace.pipeline.job import Job
 from tailrace.pipeline.record import manifest_of
 from tailrace.pipeline.redaction import RedactionProof
@@ -196,7 +196,7 @@ def run(
             guard.commit(made)
             return made
         parcels = [
-            Parcel(proven.path, manifest, job.fields(proven.name))
+            Parcel(proven.path, manifest, job.fields(proven.name, proven.tables))
             for proven, manifest in zip(finished, manifests, strict=True)
         ]
         handovers = _hand_over(job, parcels, recipients, later, context)
@@ -205,7 +205,7 @@ def run(
         result = JobResult(
             export_id=job.export_id,
             started=job.now,
-            finished=datetime.now(UTC),
+            finished=job.host.clock().astimezone(UTC),
             artifacts=_artifacts(job, manifests, handovers),
             timings=Timings(**clock.laps),
             notes=tuple(dict.fromkeys([*notes, *(note for proven in finished for note in proven.notes)])),
@@ -259,7 +259,9 @@ def nothing_made(job: Job, notes: Iterable[str], laps: Mapping[str, float] | Non
         laps: Seconds by phase.
     """
     timings = Timings(**(laps or dict.fromkeys(_PHASES, 0.0)))
-    result = JobResult(job.export_id, job.now, datetime.now(UTC), (), timings, tuple(dict.fromkeys(notes)))
+    result = JobResult(
+        job.export_id, job.now, job.host.clock().astimezone(UTC), (), timings, tuple(dict.fromkeys(notes))
+    )
     return Made(result, (), ())
 
 
@@ -397,7 +399,7 @@ def _write(
     into = into_descriptor(descriptor)
     with Encoder(into, level=job.level, context=context, digest=vault is not None) as encoder:
         try:
-            with foreign_errors("format", job.format.name, during_reading=job.source.name):
+            with foreign_errors("format", job.format.name, during_reading=job.source.name, private=dataset.private):
                 call = WriteCall(
                     tuple(outgoing),
                     encoder,
@@ -416,6 +418,9 @@ def _write(
             encoded = encoder.finish()
         except BaseException as error:
             original = _original(error, encoder, tallies.values(), path)
+            if dataset.private:
+                undisclosed(original)
+                raise original from None
             if original is error:
                 raise
             raise original from error

@@ -4,7 +4,7 @@ import difflib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,40 @@ from tailrace.pipeline.routing import Owner, deal
 from tailrace.pipeline.transform import Selection
 from tailrace.plugins.catalogue import first_party_distribution
 from tailrace.plugins.kinds import FileLayout, Format, Source, SourceCall
+from tailrace.plugins.pools import PoolTarget
 from tailrace.plugins.registry import LoadedPlugin, Registry
-from tailrace.plugins.sinks import Configurable, Sink, StagingCall, TargetChecker, no_secrets
+from tailrace.plugins.sinks import Configurable, HttpClient, Sink, StagingCall, TargetChecker, no_secrets
 from tailrace.reading.userinfo import redacted
 from tailrace.vault.keys import SigningKey
 from tailrace.vault.sealing import Vault
 from tailrace.vault.values import bound_columns_missing
 
 log = logging.getLogger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nothing(_request: ExportRequest) -> None:
+    return None
+
+
+@attrs.frozen
+class Host:
+    """What the application that embeds the engine gave to it.
+
+    Args:
+        clock: Says what time it is, with its zone.
+        http: Sends requests for sinks; None for connections of their own.
+        pools: Pools that it keeps itself, by name.
+        needs: What of all that a request cannot do without; None for nothing.
+    """
+
+    clock: Callable[[], datetime] = _utc_now
+    http: HttpClient | None = None
+    pools: Mapping[str, PoolTarget] = attrs.field(factory=dict)
+    needs: Callable[[ExportRequest], str | None] = _nothing
 
 
 @attrs.frozen
@@ -72,6 +98,7 @@ class Job:
         increment: Which part of a chain it makes, with all files of the part before; None when it makes none.
         brand: How documents look.
         registry: The plugins, for sources that are made of others.
+        host: What the application gave to the engine.
     """
 
     request: ExportRequest
@@ -94,6 +121,7 @@ class Job:
     increment: IncrementRecord | None = None
     brand: Brand = attrs.field(factory=Brand)
     registry: Registry = attrs.field(factory=Registry, repr=False)
+    host: Host = attrs.field(factory=Host, repr=False)
 
     @classmethod
     def prepare(
@@ -112,6 +140,7 @@ class Job:
         secret: Callable[[str], str] = no_secrets,
         link: str = "",
         brand: Brand | None = None,
+        host: Host | None = None,
     ) -> "Job":
         """Load the plugins and read the request; ``sinks`` are the settings of sinks, by name.
 
@@ -162,7 +191,13 @@ class Job:
             link=link,
             brand=brand or Brand(),
             registry=registry,
+            host=host or Host(),
         )
+
+    @property
+    def needs(self) -> str | None:
+        """What only some applications give to their workers, such as ``"source orders"``; None for nothing."""
+        return self.host.needs(self.request)
 
     def check_targets(self) -> None:
         """Let every sink that can judge its target beforehand do so; nothing is read, made or opened.
@@ -227,6 +262,7 @@ class Job:
             where=self.request.where,
             time_zone=self.selection.zone.key,
             metrics=self.registry.metrics,
+            pools=self.host.pools,
         )
         call = attrs.evolve(call, open_source=partial(self._open_another, call))
         with _entered(self.source, call) as dataset:
@@ -312,11 +348,17 @@ class Job:
             return [(name, tuple(tables))]
         return [(f"{name}-{table.name}", (table,)) for table in tables]
 
-    def fields(self, source: str) -> dict[str, str]:
-        """Values for name patterns."""
+    def fields(self, source: str, tables: Sequence[Table] = ()) -> dict[str, str]:
+        """Values for name patterns.
+
+        Args:
+            source: What the file is of: the source, or ``SOURCE-TABLE`` where each of several tables has its own file.
+            tables: The tables in it, once they are known.
+        """
         extension = self.layout.extension + (".gz" if self.level is not None else "")
         return {
             "source": source,
+            "table": tables[0].name if len(tables) == 1 else self.source.name,
             "timestamp": self.now.strftime("%Y%m%dT%H%M%SZ"),
             "user": self.user.id,
             "format": self.format.name,

@@ -60,6 +60,11 @@ class Verification:
         """Whether everything was checked and is right, and the signature is not one to distrust."""
         return all(check.ok for check in self.checks) and self.trust.trust is not Trust.DISTRUSTED
 
+    def _repr_html_(self) -> str:
+        from tailrace.notebook import verification_html
+
+        return verification_html(self)
+
 
 @attrs.frozen
 class Inspection:

@@ -12,6 +12,7 @@ import pluggy
 from tailrace import __version__
 from tailrace.model.errors import TailraceError
 from tailrace.model.options import describe_options
+from tailrace.plugins.contract import CONTRACT
 from tailrace.plugins.registry import PluginEntry, Registry
 
 OLDEST_PLUGGY = (1, 7)
@@ -44,7 +45,11 @@ def examine(registry: Registry) -> tuple[Finding, ...]:
     While a plugin is imported, ``sys.stdout`` of the process is exchanged, to notice plugins that print.
     """
     return (
-        Finding("Tailrace", "ok", f"{__version__} on Python {platform.python_version()}"),
+        Finding(
+            "Tailrace",
+            "ok",
+            f"{__version__} on Python {platform.python_version()}, contract of plugins {CONTRACT}",
+        ),
         check_pluggy(pluggy.__version__),
         check_sqlite(sqlite3.sqlite_version_info),
         *(_setting(item) for item in registry.unmatched()),
@@ -109,6 +114,13 @@ def _plugin(registry: Registry, entry: PluginEntry) -> Finding:
             "warning",
             f"{origin} prints when it is imported",
             "Tell its author: what a plugin prints can spoil the output of the host.",
+        )
+    if loaded.outdated:
+        return Finding(
+            subject,
+            "warning",
+            f"{origin}: its {' Its '.join(loaded.outdated)}",
+            f"It works for now. Try pip install --upgrade {entry.distribution}, or tell its author.",
         )
     return Finding(subject, "ok", origin)
 

@@ -1,4 +1,9 @@
-"""Hook specifications: how a plugin hands over what it offers, and observes exports."""
+"""Hook specifications: how a plugin hands over what it offers, and observes exports.
+
+Each hook belongs to a version of the contract (:mod:`tailrace.plugins.contract`). An argument that is going to be taken
+away is named in ``warn_on_impl_args`` of its specification for at least as long as the page on contracts says; plugins
+that still take it are pointed out by ``tailrace plugins doctor``.
+"""
 
 from collections.abc import Sequence
 
@@ -32,7 +37,7 @@ def tailrace_sink() -> Sink:  # type: ignore[empty-body]
 
 @hookspec
 def tailrace_export_event(event: ExportEvent) -> None:
-    """Observe an export: called when it starts, finishes or fails.
+    """Observe an export: called when it starts, goes on, finishes or fails.
 
     What an observer raises is logged and changes nothing; keep it short, it runs in the export's thread.
 

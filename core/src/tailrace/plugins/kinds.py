@@ -14,14 +14,17 @@ import attrs
 
 from tailrace.model.brand import Brand
 from tailrace.model.columns import Column
-from tailrace.model.context import Context
+from tailrace.model.context import Context, Progress
 from tailrace.model.dataset import Dataset
+from tailrace.model.job import JobResult
 from tailrace.model.metric import Metric
 from tailrace.model.report import Report
 from tailrace.model.request import CredentialMode, TimeRange
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tailrace.plugins.pools import PoolTarget
 
 Kind = Literal["source", "format", "sink", "hook"]
 KINDS: tuple[Kind, ...] = ("source", "format", "sink", "hook")
@@ -89,6 +92,8 @@ class SourceCall:
         metrics: ``metrics()`` gives the metrics that plugins offer for dashboards, by who offers them.
         tables: The tables that are needed, and no report; a hint to spare work for what nobody looks at. None:
             everything.
+        pools: Pools that the application which embeds the engine keeps itself, by name; :meth:`host_pool` gives the one
+            that a location ``host:NAME`` means.
     """
 
     location: str
@@ -106,6 +111,17 @@ class SourceCall:
     open_source: SourceOpener | None = attrs.field(default=None, repr=False)
     metrics: Callable[[], Mapping[str, Sequence[Metric]]] = attrs.field(default=no_metrics, repr=False)
     tables: Collection[str] | None = None
+    pools: "Mapping[str, PoolTarget]" = attrs.field(factory=dict, repr=False)
+
+    def host_pool(self) -> "PoolTarget | None":
+        """The pool of the application that the location names; None where it names none.
+
+        Raises:
+            UnknownNameError: The application has none of that name.
+        """
+        from tailrace.plugins.pools import named_pool
+
+        return named_pool(self.location, self.pools)
 
 
 @runtime_checkable
@@ -419,12 +435,30 @@ class CarriesManifest(Protocol):
 
 @attrs.frozen
 class ExportEvent:
-    """What observers are told: ``started``, ``finished`` or ``failed``."""
+    """What observers are told of an export, by the thread that carries it out.
 
-    name: Literal["started", "finished", "failed"]
+    An attempt at an export is ``started``, its ``progress`` is told when a phase begins and then at most once a second,
+    and it has ``finished`` or ``failed``. One that is tried again starts again, with the same ``export_id``. What a
+    worker cannot even make ready (a plugin that is missing, a key) has failed without having started.
+
+    Args:
+        name: What happened.
+        export_id: Which export.
+        source: Name of its source.
+        format: Name of its format.
+        user: Id of the user who asked for it.
+        moment: When it happened, UTC.
+        error: What it failed with.
+        progress: How far it is.
+        result: What came of it, when it has finished.
+    """
+
+    name: Literal["started", "progress", "finished", "failed"]
     export_id: str
     source: str
     format: str
     user: str
     moment: datetime
     error: BaseException | None = None
+    progress: Progress | None = None
+    result: JobResult | None = None

@@ -7,6 +7,7 @@ included. Only Ctrl-C goes through.
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 
 import attrs
 import pluggy
@@ -14,6 +15,7 @@ import pluggy
 from tailrace.model.errors import PluginContractError, PluginError, PluginLoadError
 from tailrace.model.metric import Metric
 from tailrace.plugins import hookspecs
+from tailrace.plugins.contract import STATEMENT, refusal
 from tailrace.plugins.kinds import ExportEvent, Format, Source
 from tailrace.plugins.sinks import Sink
 from tailrace.reading.userinfo import redacted
@@ -59,10 +61,14 @@ class LoadFailure(Exception):  # noqa: N818 - carried to the registry, which kee
         self.error = error
 
 
-def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows Tailrace's hooks and no plugin."""
+def new_manager(specifications: ModuleType | type = hookspecs) -> pluggy.PluginManager:
+    """A plugin manager that knows Tailrace's hooks and no plugin.
+
+    Args:
+        specifications: The module or class that specifies the hooks.
+    """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager.add_hookspecs(specifications)
     return manager
 
 
@@ -92,6 +98,35 @@ def import_target(load: Callable[[], object]) -> object:
         raise LoadFailure(f"it cannot be imported: {_said(error)}", remedy=remedy) from error
     except BaseException as error:
         raise LoadFailure(f"it raised {_said(error)} when it was imported") from error
+
+
+def check_contract(plugin: object) -> None:
+    """Refuse a plugin that says it was written for a version of the contract that this engine does not keep.
+
+    Raises:
+        LoadFailure: It was, or says something that is no version.
+    """
+    stated = getattr(plugin, STATEMENT, None)
+    reason = refusal(stated)
+    if reason:
+        raise LoadFailure(reason, error=PluginContractError)
+
+
+def deprecated_arguments(manager: pluggy.PluginManager, implementations: Mapping[str, pluggy.HookImpl]) -> list[str]:
+    """What a plugin's hooks take although it is going to be taken away, a sentence each.
+
+    pluggy itself warns of it when the plugin is registered, by a warning that Python shows to nobody by default.
+    """
+    told: list[str] = []
+    for hook, implementation in implementations.items():
+        caller: pluggy.HookCaller = getattr(manager.hook, hook)
+        deprecated = (caller.spec.warn_on_impl_args or {}) if caller.spec else {}
+        told += [
+            f"{hook}() takes {name!r}, which is deprecated: {deprecated[name]}"
+            for name in implementation.argnames
+            if name in deprecated
+        ]
+    return told
 
 
 def register(manager: pluggy.PluginManager, plugin: object, *, kind: str, name: str) -> Mapping[str, pluggy.HookImpl]:
@@ -157,8 +192,13 @@ def metrics_of(plugin: Hooks) -> tuple[Metric, ...]:
 
 
 def _observer(implementation: pluggy.HookImpl) -> Callable[[ExportEvent], object]:
-    """The observer as a function of an event, whether or not the plugin's own takes one."""
-    return lambda event: implementation.function(*(event for _argument in implementation.argnames))
+    """The observer as a function of an event, whichever of the hook's arguments the plugin's own takes."""
+
+    def observe(event: ExportEvent) -> object:
+        offered = {"event": event}
+        return implementation.function(*(offered[name] for name in implementation.argnames))
+
+    return observe
 
 
 def obtain(implementations: Mapping[str, pluggy.HookImpl], *, kind: str) -> object:

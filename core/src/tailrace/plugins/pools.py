@@ -22,13 +22,35 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import attrs
 
 from tailrace.model.context import Context
+from tailrace.model.errors import UnknownNameError
 from tailrace.model.request import CredentialMode
 
 if TYPE_CHECKING:
     import polars as pl
 
+HOST_PREFIX = "host:"
+"""What the location of a pool of the application that embeds the engine begins with, before its name."""
 PROBLEMS_LISTED = 1000
 """Problems that are listed one by one; all are counted."""
+
+
+def named_pool(location: str, pools: "Mapping[str, PoolTarget]") -> "PoolTarget | None":
+    """The pool of the application that a location names; None where it names none.
+
+    Args:
+        location: Where a pool is.
+        pools: The pools of the application, by name.
+
+    Raises:
+        UnknownNameError: The application has none of that name.
+    """
+    if not location.startswith(HOST_PREFIX):
+        return None
+    name = location.removeprefix(HOST_PREFIX)
+    if name not in pools:
+        hint = "The application has to give it to this engine: Engine.add_pool(name, pool)"
+        raise UnknownNameError("pool of the application", name, sorted(pools), hint=hint)
+    return pools[name]
 
 
 @attrs.frozen

@@ -63,13 +63,23 @@ class PluginEntry:
 
 @attrs.frozen
 class LoadedPlugin(Generic[T]):
-    """A plugin that is ready for use, and where it comes from."""
+    """A plugin that is ready for use, and where it comes from.
+
+    Args:
+        name: Public name.
+        kind: ``"source"``, ``"format"``, ``"sink"`` or ``"hook"``.
+        object: What its hook handed over.
+        distribution: Distribution that it comes from.
+        version: Version of that distribution.
+        outdated: What it uses that is going to be taken away, a sentence each.
+    """
 
     name: str
     kind: str
     object: T
     distribution: str
     version: str
+    outdated: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -139,6 +149,37 @@ class Registry:
         self._metrics: Mapping[str, Sequence[Metric]] | None = None
         self._found: dict[Key, list[Candidate]] | None = None
         self._explicit = dict(_explicit(explicit))
+
+    def add(self, name: str, plugin: object) -> None:
+        """Add a plugin that the host hands over later than the others; as those, it wins over installed ones.
+
+        One that was handed over before under that name is forgotten: whoever uses it already goes on.
+
+        Raises:
+            PluginLoadError: It implements no hook at all.
+        """
+        given = dict(_explicit([(name, plugin)]))
+        with self._lock:
+            for key in given:
+                self._forget(key)
+            self._explicit.update(given)
+
+    def take_away(self, kind: str, name: str) -> None:
+        """Forget a plugin that was added; what uses it already goes on."""
+        with self._lock:
+            self._forget((kind, name))
+
+    def _forget(self, key: Key) -> None:
+        plugin = self._explicit.pop(key, None)
+        self._loaded.pop(key, None)
+        self._failures.pop(key, None)
+        if self._manager is not None and plugin is not None and self._manager.is_registered(plugin):
+            self._manager.unregister(plugin)
+
+    def offers(self, kind: str, name: str) -> bool:
+        """Whether there is a plugin of that kind and name, whatever its status."""
+        with self._lock:
+            return (kind, name) in self._explicit or (kind, name) in self._candidates()
 
     def source(self, name: str) -> "LoadedPlugin[Source]":
         """The source of that name, imported if it was not yet.
@@ -357,6 +398,7 @@ class Registry:
             self._manager = loading.new_manager()
         try:
             plugin = loading.import_target(load)
+            loading.check_contract(plugin)
             found = loading.register(self._manager, plugin, kind=kind, name=name)
             offered = loading.hooks_of(found) if kind == "hook" else loading.obtain(found, kind=kind)
         except loading.LoadFailure as failure:
@@ -365,7 +407,10 @@ class Registry:
                 kind, name, distribution, version, failure.reason, remedy, failure.error, failure.__cause__
             )
             raise self._failures[key].to_error() from failure.__cause__
-        return LoadedPlugin(name, kind, offered, distribution, version)
+        outdated = tuple(loading.deprecated_arguments(self._manager, found))
+        for told in outdated:
+            _log.warning("The %s %r of %s==%s: its %s", kind, name, distribution, version, told)
+        return LoadedPlugin(name, kind, offered, distribution, version, outdated)
 
     def _entry(self, key: Key, candidate: Candidate, all_of_that_name: list[Candidate]) -> PluginEntry:
         rivals = self._rivals(all_of_that_name)

@@ -40,6 +40,22 @@ def no_secrets(reference: str) -> str:
     raise ConfigurationError(message, hint="Whoever calls the sink has to give it a way to find secrets.")
 
 
+class HttpClient(Protocol):
+    """What sends requests for sinks, where the application which embeds the engine gives one: an ``httpx.Client``.
+
+    Anything else will do that has these two methods and gives responses with ``status_code``, ``headers``,
+    ``iter_raw()`` and ``close()``. It is used from several threads.
+    """
+
+    def build_request(self, method: str, url: Any, *, headers: Any, content: Any, timeout: Any) -> Any:
+        """A request, with whatever the client adds to each."""
+        ...
+
+    def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any:
+        """Send it, and return the response; with ``stream``, before its body is read."""
+        ...
+
+
 @attrs.frozen
 class Parcel:
     """A finished, proven file that is to be delivered.
@@ -47,7 +63,9 @@ class Parcel:
     Args:
         path: Where the file lies; under a temporary name for sinks that offer a folder. It stays the engine's.
         manifest: What the file is; ``manifest.file.name`` is the name that the engine suggests.
-        fields: Values for name patterns: source, table, timestamp, user, format, ext, year, month, day, id.
+        fields: Values for name patterns: source, table, timestamp, user, format, ext, year, month, day, id. Where each
+            of several tables has a file of its own, ``source`` is ``SOURCE-TABLE``. ``table`` is the table in the file
+            where it holds one; otherwise the source.
     """
 
     path: Path
@@ -62,7 +80,7 @@ class StagingCall:
     Args:
         target: What the user wrote behind ``--to NAME:``; None for the sink's default.
         options: Instance of the sink's ``options_type``.
-        fields: Values for name patterns, as in :attr:`Parcel.fields`.
+        fields: Values for name patterns, as in :attr:`Parcel.fields`; which tables there are is not known yet.
         folder: Folder that relative paths count from: the working folder of whoever asked for the export.
         settings: Instance of the sink's ``settings_type``; None where it has none.
     """
@@ -93,6 +111,7 @@ class DeliverCall:
         recipients: Those who are to get it in this try, out of what :meth:`Addressed.recipients` gave; empty for sinks
             without that method.
         link: Where whoever may can fetch the file; empty where it can be fetched by command only.
+        http: What the application wants requests to be sent by; None for connections of the sink's own.
     """
 
     parcel: Parcel
@@ -106,6 +125,7 @@ class DeliverCall:
     delivery: str = ""
     recipients: tuple[str, ...] = ()
     link: str = ""
+    http: HttpClient | None = attrs.field(default=None, repr=False)
 
 
 @runtime_checkable
@@ -276,6 +296,7 @@ class MessageCall:
         context: Cancellation and deadline.
         settings: Instance of the sink's ``settings_type``; None where it has none.
         secret: As in :attr:`DeliverCall.secret`.
+        http: As in :attr:`DeliverCall.http`.
     """
 
     message: Message
@@ -284,6 +305,7 @@ class MessageCall:
     context: Context = attrs.field(repr=False)
     settings: Any = attrs.field(default=None, repr=False)
     secret: Callable[[str], str] = attrs.field(default=no_secrets, repr=False)
+    http: HttpClient | None = attrs.field(default=None, repr=False)
 
 
 @runtime_checkable

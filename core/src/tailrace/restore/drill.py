@@ -152,13 +152,15 @@ def drill(
         RequestError: It is no backup of a pool; or the pool is of a kind that cannot be written to.
         TailraceError: Whatever else reading, copying or importing raises.
     """
+    # What cannot be copied is told before a large backup is read.
+    live_path = path_of(location)
     backup = _Backup.opened(path, verify, open_file, context)
     with scratch_folder(scratch) as folder:
         context.phase("copying the pool")
         into = folder / "pool"
         into.mkdir(mode=0o700)
         copy = copied_pool(location, into, context)
-        with named_as(path_of(location), copy):
+        with named_as(live_path, copy):
             scene = _Scene(backup, copy, keeper, context)
             live, plan, kind = scene.emptied()
             context.phase("comparing")

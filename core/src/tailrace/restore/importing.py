@@ -17,7 +17,7 @@ import polars as pl
 
 from tailrace.model.context import Context
 from tailrace.model.errors import PluginContractError, RefusedError, RequestError
-from tailrace.plugins.pools import ChoosyTarget, Loss, OpenPoolCall, PoolFile, PoolKeeper, PoolTarget
+from tailrace.plugins.pools import HOST_PREFIX, ChoosyTarget, Loss, OpenPoolCall, PoolFile, PoolKeeper, PoolTarget
 from tailrace.reading.userinfo import redacted
 from tailrace.restore.digests import pool_digest
 from tailrace.restore.document import (
@@ -329,9 +329,11 @@ def absolute_location(location: str, folder: Path) -> str:
     """A location that means the same in whatever folder it is used.
 
     Args:
-        location: A path, ``proxywhirl://relative/path``, or another URI, which stays as it is.
+        location: A path, ``proxywhirl://relative/path``, or another URI or ``host:NAME``, which stay as they are.
         folder: Where relative paths begin.
     """
+    if location.startswith(HOST_PREFIX):
+        return location
     if location.startswith(_SCHEME):
         rest = location.removeprefix(_SCHEME)
         return location if rest.startswith("/") else f"{_SCHEME}{quote(str(folder))}/{rest}"

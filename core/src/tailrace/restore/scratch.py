@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from tailrace.files.storage import storage_errors
 from tailrace.model.context import Context
 from tailrace.model.errors import NoSpaceError, RequestError, SourceError, TailraceError, TransientError
+from tailrace.plugins.pools import HOST_PREFIX
 from tailrace.reading import sqlite_file
 from tailrace.reading.peek import is_sqlite
 
@@ -97,6 +98,9 @@ def path_of(location: str) -> Path:
     """
     if location.startswith(_SCHEME):
         return Path(unquote(location.removeprefix(_SCHEME)))
+    if location.startswith(HOST_PREFIX):
+        message = f"The pool {location} is kept by the application, and cannot be copied to try a backup on."
+        raise RequestError(message, hint="Import the backup into another pool of the application: Engine.add_pool")
     scheme, separator, _rest = location.partition("://")
     if separator or not location:
         # Whatever follows may hold a password, so it is not repeated.

@@ -48,6 +48,7 @@ class Store:
         self._lock = threading.RLock()
         self._engine: sa.Engine | None = None
         self._checked = False
+        self._process: int | None = None
 
     @classmethod
     def in_home(cls, home: Path, *, clock: Callable[[], datetime] | None = None) -> "Store":
@@ -71,7 +72,7 @@ class Store:
         with self._lock:
             if self._engine is not None:
                 self._engine.dispose()
-            self._engine, self._checked = None, False
+            self._engine, self._checked, self._process = None, False, None
 
     def now(self, connection: sa.Connection) -> datetime:
         """What time it is, by the one clock that all who use this store share; UTC."""
@@ -144,8 +145,15 @@ class Store:
         return engine
 
     def _opened(self) -> sa.Engine:
+        # Asked before the lock, which another thread may have held at the moment of the fork.
+        if self._process not in {None, os.getpid()}:
+            message = (
+                "This engine was used before its process was forked; neither its connections nor polars survive that."
+            )
+            raise ConfigurationError(message, hint="Make an engine in each process, after the fork.")
         with self._lock:
             if self._engine is None:
+                self._process = os.getpid()
                 self._engine = self._sqlite() if self.is_sqlite else self._postgres()
             return self._engine
 

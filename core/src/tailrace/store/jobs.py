@@ -7,7 +7,7 @@ changes nothing, and raises :class:`~tailrace.model.errors.LeaseLostError`.
 All functions work inside of the caller's transaction; those that change something need one for writing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +25,10 @@ Ending = Literal["completed", "failed", "cancelled", "retried", "returned", "los
 """How an attempt ends; ``returned`` is given back by a worker that shuts down, ``lost`` taken from one that died, and
 ``waiting`` ended with deliveries that are tried again later."""
 
+NEEDS = "needs"
+"""What a request that is shown calls what only some applications have, such as ``"source orders"``."""
 _COUNTS = ("rows", "bytes", "total_rows")
-_PUBLIC = [column for column in jobs.c if column.name not in {"sealed", "timeout", "estimate"}]
+_PUBLIC = [column for column in jobs.c if column.name not in {"sealed", "timeout", "estimate", "needs"}]
 
 
 @attrs.frozen
@@ -86,6 +88,7 @@ class Claim:
         made: Under which fence its files were made; None while they are not. From then on it is only delivered.
         schedule: The schedule that asked for it; None where somebody did.
         slot: Which slot of it, where it is one that the store has.
+        needs: What only some applications give to their workers; None where any worker will do.
     """
 
     id: str
@@ -105,6 +108,7 @@ class Claim:
     made: int | None = None
     schedule: str | None = None
     slot: datetime | None = None
+    needs: str | None = None
 
 
 @attrs.frozen
@@ -154,6 +158,7 @@ def enter(
         "retry": unstructure(job.retry),
         "state": JobState.PENDING,
         "inline": holder is not None,
+        "needs": job.request.get(NEEDS),
         "created": now,
         "due": due or now,
     }
@@ -167,7 +172,14 @@ def enter(
 
 
 def claim(
-    connection: sa.Connection, worker: str, *, now: datetime, lease: float, limit: int, place: str | None = None
+    connection: sa.Connection,
+    worker: str,
+    *,
+    now: datetime,
+    lease: float,
+    limit: int,
+    place: str | None = None,
+    offers: Collection[str] = (),
 ) -> list[Claim]:
     """Claim jobs that wait, the longest due first.
 
@@ -178,10 +190,11 @@ def claim(
         lease: Seconds that the worker has them without being heard of.
         limit: How many at most.
         place: Where the worker is: what is made already can only be delivered there. None for anywhere.
+        offers: What the worker's application gave to it. What needs something else is left to others.
     """
     waiting = (
         sa.select(jobs.c.id)
-        .where(_is(JobState.PENDING), jobs.c.due <= now, *_within_reach(place))
+        .where(_is(JobState.PENDING), jobs.c.due <= now, *_within_reach(place, offers))
         .order_by(jobs.c.due, jobs.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -629,20 +642,32 @@ def remove(connection: sa.Connection, job: str) -> bool:
     return connection.execute(sa.delete(jobs).where(jobs.c.id == job, over)).rowcount == 1
 
 
-def any_due(connection: sa.Connection, *, now: datetime, place: str | None = None) -> bool:
+def any_due(
+    connection: sa.Connection, *, now: datetime, place: str | None = None, offers: Collection[str] | None = None
+) -> bool:
     """Whether something waits to be claimed, or to be taken from a holder that was not heard of."""
-    due = (_is(JobState.PENDING), jobs.c.due <= now, *_within_reach(place))
+    due = (_is(JobState.PENDING), jobs.c.due <= now, *_within_reach(place, offers))
     waiting = sa.select(sa.literal(1)).where(*due).limit(1)
     silent = sa.select(sa.literal(1)).where(_is(JobState.PROCESSING), jobs.c.lease_until < now).limit(1)
     return connection.execute(waiting).first() is not None or connection.execute(silent).first() is not None
 
 
-def counts(connection: sa.Connection, *, place: str | None = None) -> dict[JobState, int]:
-    """How many jobs wait, and how many are being carried out; of those that are made already, those at this place."""
+def counts(
+    connection: sa.Connection, *, place: str | None = None, offers: Collection[str] | None = None
+) -> dict[JobState, int]:
+    """How many jobs wait, and how many are being carried out; of those that are made already, those at this place.
+
+    Args:
+        connection: Any.
+        place: Where it is asked from; None for anywhere.
+        offers: Without those that need something else; None for all.
+    """
     unfinished = [JobState.PENDING, JobState.PROCESSING]
     # One query each: every one is answered by a partial index alone, however many jobs are finished.
     return {
-        state: connection.execute(sa.select(sa.func.count()).where(_is(state), *_within_reach(place))).scalar_one()
+        state: connection.execute(
+            sa.select(sa.func.count()).where(_is(state), *_within_reach(place, offers))
+        ).scalar_one()
         for state in unfinished
     }
 
@@ -678,9 +703,12 @@ def _is(state: JobState) -> sa.ColumnElement[bool]:
     return jobs.c.state == sa.literal_column(f"'{state.value}'")
 
 
-def _within_reach(place: str | None) -> tuple[sa.ColumnElement[bool], ...]:
-    """Jobs whose files are not made yet, or are at this place."""
-    return () if place is None else (sa.or_(jobs.c.place.is_(None), jobs.c.place == place),)
+def _within_reach(place: str | None, offers: Collection[str] | None) -> Iterator[sa.ColumnElement[bool]]:
+    """Jobs whose files are not made yet, or are at this place; and which need nothing that is not offered."""
+    if place is not None:
+        yield sa.or_(jobs.c.place.is_(None), jobs.c.place == place)
+    if offers is not None:
+        yield sa.or_(jobs.c.needs.is_(None), jobs.c.needs.in_(sorted(offers))) if offers else jobs.c.needs.is_(None)
 
 
 def _held(job: str, fence: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tailrace.model.errors import ConfigurationError, NewerVersionError
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision that this program works with; a test holds it to the newest migration."""
 _TABLE = sa.table("alembic_version", sa.column("version_num", sa.String))
 _UPGRADE = "Run: tailrace store upgrade"

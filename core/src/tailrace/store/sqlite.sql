@@ -76,7 +76,7 @@ CREATE TABLE jobs (
 	bytes BIGINT DEFAULT '0' NOT NULL, 
 	total_rows BIGINT, 
 	error TEXT, 
-	result TEXT, 
+	result TEXT, needs VARCHAR(255), 
 	CONSTRAINT pk_jobs PRIMARY KEY (id), 
 	CONSTRAINT ck_jobs_held CHECK (state <> 'processing' OR (worker IS NOT NULL AND lease_until IS NOT NULL)), 
 	CONSTRAINT ck_jobs_finished CHECK (state IN ('pending', 'processing') OR finished IS NOT NULL), 
@@ -316,4 +316,4 @@ CREATE TRIGGER audit_kept BEFORE DELETE ON audit FOR EACH ROW WHEN (true) BEGIN 
 
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit FOR EACH ROW WHEN (true) BEGIN SELECT RAISE(ABORT, 'tailrace: the audit trail only grows'); END
 
-INSERT INTO alembic_version VALUES ('0001')
+INSERT INTO alembic_version VALUES ('0002')

@@ -90,6 +90,8 @@ jobs = sa.Table(
     sa.Column("total_rows", sa.BigInteger),
     sa.Column("error", Document),
     sa.Column("result", Document),
+    # What only some applications give to their workers, such as "source orders"; null where any worker will do.
+    sa.Column("needs", _NAME),
     sa.CheckConstraint(f"state IN ({_STATES})", name="state"),
     sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
     sa.CheckConstraint("state NOT IN ('completed', 'partly delivered', 'expired') OR progress = 100", name="complete"),

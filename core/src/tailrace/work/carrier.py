@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from tailrace.pipeline.deliver import OUTBOX, Made
 from tailrace.pipeline.estimate import estimate
 from tailrace.pipeline.export import nothing_made, run
 from tailrace.plugins.catalogue import first_party_distribution
+from tailrace.plugins.kinds import ExportEvent
 from tailrace.settings import DeliverySettings, Settings
 from tailrace.store import artifacts, deliveries, schedules
 from tailrace.store.database import Store
@@ -39,6 +40,7 @@ from tailrace.work.recovery import recover
 from tailrace.work.retention import Retention
 from tailrace.work.runner import Order
 from tailrace.work.slot_task import SlotTask, of_removed
+from tailrace.work.watching import Watch
 
 if TYPE_CHECKING:
     from tailrace.pipeline.job import Job
@@ -47,8 +49,8 @@ log = logging.getLogger(__name__)
 
 _WORKER = "tailrace worker"
 
-Tell = Callable[[str, "Job", BaseException | None], None]
-"""Lets observers know: ``"started"``, ``"finished"`` or ``"failed"``."""
+Tell = Callable[[ExportEvent], None]
+"""Lets observers know; raises nothing."""
 
 
 @attrs.frozen(slots=False)
@@ -61,7 +63,7 @@ class Carrier:
         desk: Gives out requests.
         preparation: Makes them ready.
         tell: Lets observers know.
-        is_plain: Whether another process can have the same engine: everything that it has comes from its settings.
+        is_plain: Says whether another process can have the same engine: everything that it has comes from its settings.
         place: Where the files are that it makes; see :class:`tailrace.model.work.OutputFile`.
         retention: Removes files that newer ones take the place of, where a sink says so.
         order: What the jobs of a schedule are to do by now, by its id.
@@ -72,7 +74,7 @@ class Carrier:
     desk: Desk
     preparation: Preparation
     tell: Tell = attrs.field(repr=False)
-    is_plain: bool
+    is_plain: Callable[[], bool] = attrs.field(repr=False)
     place: str
     retention: Retention
     order: Callable[[str], ExportRequest] = attrs.field(repr=False)
@@ -122,12 +124,13 @@ class Carrier:
             lease=self.settings.jobs.lease,
         )
         attempt = self._attempt(own_claim(job, retry), prepared.user, context, inline=True)
+        watch = self._watched(attempt)
         with self._leases.holding(attempt):
-            return self._tried(prepared, attempt, estimate)
+            return self._tried(prepared, attempt, estimate, watch)
 
     def here(self, attempt: Attempt) -> Outcome:
         """Carry out a claimed attempt in this thread."""
-        claim = attempt.claim
+        claim, watch = attempt.claim, self._watched(attempt)
         try:
             # Before anything else: what a dead attempt left must not stay because this one cannot even begin.
             attempt.clear_away()
@@ -143,15 +146,23 @@ class Carrier:
             ready = self._made_ready(request, attempt)
             if ready is None:
                 return Outcome(completed=True)
-            if claim.estimate is None:
-                expected = estimate(ready, context=attempt.context.quiet(), exact=False)
-            else:
-                expected = structure(claim.estimate, Estimate, what="The stored estimate")
-            self._run(ready, attempt, expected)
+            self._run(ready, attempt, partial(self._expected, ready, attempt), watch)
         except BaseException as error:
+            if claim.made is None and not watch.ended:
+                watch.failed(error)
             log.debug("attempt %d at job %s failed", claim.fence, claim.id, exc_info=True)
             return Outcome.of(error)
         return Outcome(completed=True)
+
+    def _expected(self, ready: "Job", attempt: Attempt) -> Estimate | None:
+        """What a claimed export will probably take; None where only reading all of it could tell."""
+        claim = attempt.claim
+        if claim.estimate is not None:
+            return structure(claim.estimate, Estimate, what="The stored estimate")
+        if claim.needs is not None:
+            # The application would be asked for its data twice.
+            return None
+        return estimate(ready, context=attempt.context.quiet(), exact=False)
 
     def _made_ready(self, request: ExportRequest, attempt: Attempt) -> "Job | None":
         """A claimed export, ready to be carried out, as its slot asks where a schedule did; None where that is done.
@@ -220,9 +231,9 @@ class Carrier:
 
     def isolated(self, attempt: Attempt) -> bool:
         """Whether a claimed attempt takes a process of its own."""
-        mode = self.settings.jobs.isolate
-        if mode != "auto" or not self.is_plain:
-            return mode == "always" and self.is_plain
+        mode, is_plain = self.settings.jobs.isolate, self.is_plain()
+        if mode != "auto" or not is_plain:
+            return mode == "always" and is_plain
         request = self.desk.request_of(attempt.claim)
         return attempt.claim.losses > 0 or request is None or not self._is_trusted(request)
 
@@ -257,12 +268,18 @@ class Carrier:
         attempt.context = context.observed(attempt.observe)
         return attempt
 
-    def _tried(self, prepared: "Job", attempt: Attempt, estimate: Estimate | None) -> JobResult:
+    def _watched(self, attempt: Attempt) -> Watch:
+        """Lets observers see an attempt from now on."""
+        watch = Watch(self.tell, self.preparation.host.clock, attempt.claim)
+        attempt.context = attempt.context.observed(watch.progress)
+        return watch
+
+    def _tried(self, prepared: "Job", attempt: Attempt, estimate: Estimate | None, watch: Watch) -> JobResult:
         """Carry out an attempt of this process's own: again, when it fails for now, as often as its policy says."""
         failed = 0
         while True:
             try:
-                return self._run(prepared, attempt, estimate)
+                return self._run(prepared, attempt, lambda: estimate, watch)
             except BaseException as error:
                 failed += 1
                 outcome = Outcome.of(error)
@@ -278,9 +295,11 @@ class Carrier:
                     settle(attempt, Outcome.of(stopped), most_losses=1)
                     raise stopped from error
 
-    def _run(self, prepared: "Job", attempt: Attempt, estimate: Estimate | None) -> JobResult:
+    def _run(
+        self, prepared: "Job", attempt: Attempt, expected: Callable[[], Estimate | None], watch: Watch
+    ) -> JobResult:
         """Carry out an attempt, and let observers know."""
-        self.tell("started", prepared, None)
+        watch.started()
         attempt.sinks = tuple(destination.plugin.name for destination in prepared.destinations)
         try:
             made = run(
@@ -288,14 +307,14 @@ class Carrier:
                 context=attempt.context,
                 scratch=self.scratch,
                 outbox=self.settings.home / OUTBOX,
-                estimate=estimate,
+                estimate=expected(),
                 guard=attempt,
             )
             result = self._delivered(prepared, attempt, made)
             receipts = [receipt for artifact in made.result.artifacts for receipt in artifact.receipts]
             self._thin_out(attempt, receipts)
         except BaseException as error:
-            self.tell("failed", prepared, error)
+            watch.failed(error)
             if attempt.made and isinstance(error, CancelledError | DeadlineError):
                 hint = f"The file is kept: tailrace jobs deliveries {attempt.claim.id}"
                 what = "was cancelled" if isinstance(error, CancelledError) else "took longer than it may"
@@ -304,7 +323,7 @@ class Carrier:
                 # It was stopped for that reason, and only knows that it was.
                 raise lost(attempt.claim.id) from error
             raise
-        self.tell("finished", prepared, None)
+        watch.finished(result)
         return result
 
     def _delivered(self, prepared: "Job", attempt: Attempt, made: Made) -> JobResult:
@@ -327,7 +346,7 @@ class Carrier:
             receipts[row.file].append(receipt_of(row, known))
         pairs = zip(made.result.artifacts, receipts, strict=True)
         artifacts = tuple(attrs.evolve(artifact, receipts=tuple(own)) for artifact, own in pairs)
-        return attrs.evolve(made.result, artifacts=artifacts, finished=datetime.now(UTC))
+        return attrs.evolve(made.result, artifacts=artifacts, finished=prepared.host.clock().astimezone(UTC))
 
     def _deliver(self, prepared: "Job", attempt: Attempt) -> dict[str, Receipt]:
         said = deliver_waiting(prepared, attempt, self.store, parallel=self.settings.delivery.parallel)

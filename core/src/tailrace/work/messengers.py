@@ -14,7 +14,7 @@ from tailrace.pipeline.deliver import failed
 from tailrace.pipeline.foreign import REPORT_IT, foreign_errors
 from tailrace.pipeline.job import sink_settings
 from tailrace.plugins.registry import Registry
-from tailrace.plugins.sinks import Message, MessageCall, Messenger, Sink, StagingCall, TargetChecker
+from tailrace.plugins.sinks import HttpClient, Message, MessageCall, Messenger, Sink, StagingCall, TargetChecker
 from tailrace.reading.userinfo import redacted
 from tailrace.work.preparation import link_to
 
@@ -31,12 +31,14 @@ class Messengers:
         sinks: What the settings say about sinks, by name.
         keyring: Reveals secrets that the settings of sinks refer to; asked for when one is sent to.
         link: The setting ``delivery.link``.
+        http: What the application wants requests to be sent by.
     """
 
     registry: Registry
     sinks: Mapping[str, Mapping[str, Any]] = attrs.field(repr=False)
     keyring: "Callable[[], Keyring]" = attrs.field(repr=False)
     link: str = ""
+    http: HttpClient | None = attrs.field(default=None, repr=False)
 
     def shown(self, wish: Notify) -> Notify:
         """A wish as it is shown: with whom its target means, by a name that holds no secret.
@@ -89,6 +91,7 @@ class Messengers:
                 context=context,
                 settings=settings,
                 secret=lambda reference: self.keyring().secret(reference),
+                http=self.http,
             )
             with foreign_errors("sink", channel):
                 receipt = messenger.send(call)

@@ -15,7 +15,7 @@ from tailrace.plugins.registry import Registry
 from tailrace.settings import Settings
 
 if TYPE_CHECKING:
-    from tailrace.pipeline.job import Job
+    from tailrace.pipeline.job import Host, Job
     from tailrace.vault.keyring import Keyring
     from tailrace.vault.keys import SigningKey
     from tailrace.vault.sealing import Vault
@@ -44,18 +44,18 @@ class Preparation:
         settings: The engine's.
         registry: The plugins.
         keyring: Finds keys by reference; asked for when one is needed.
-        clock: Says what time it is, with its zone.
         reference: Makes ids for secrets.
         inner_registry: The plugins, and among them the sources that the engine has itself, which nobody can ask for by
             their names: the audit trail, and drills.
+        host: What the application gave.
     """
 
     settings: Settings
     registry: Registry
     keyring: "Callable[[], Keyring]" = attrs.field(repr=False)
-    clock: Callable[[], datetime] = attrs.field(repr=False)
     reference: Callable[..., str] = attrs.field(repr=False)
     inner_registry: Callable[[], Registry] = attrs.field(repr=False)
+    host: "Host" = attrs.field(repr=False)
 
     def ready(
         self,
@@ -166,7 +166,8 @@ class Preparation:
             secret=lambda reference: self.keyring().secret(reference),
             link=link_to(self.settings.delivery.link, export_id),
             brand=self.settings.brand,
-            **{"now": self.clock().astimezone(UTC), **keys},
+            host=self.host,
+            **{"now": self.host.clock().astimezone(UTC), **keys},
         )
 
     def _check_mode(self, mode: CredentialMode) -> None:

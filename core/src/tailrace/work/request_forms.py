@@ -13,6 +13,7 @@ from tailrace.model.errors import RequestError, TailraceError
 from tailrace.model.notify import Notify
 from tailrace.model.request import ExportRequest
 from tailrace.reading.userinfo import redacted
+from tailrace.store.jobs import NEEDS
 
 if TYPE_CHECKING:
     from tailrace.pipeline.job import Job
@@ -87,6 +88,8 @@ def shown_form(prepared: "Job", shown: Callable[[Notify], Notify]) -> dict[str, 
     if request.notify is not None:
         form["notify"] = unstructure([shown(wish) for wish in request.notify])
     del form["openers"]
+    if prepared.needs is not None:
+        form[NEEDS] = prepared.needs
     return form
 
 

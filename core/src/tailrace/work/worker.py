@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,6 +74,8 @@ class Worker:
         duties: What is done beside.
         post: Sends what users are told by mail or webhook; None for a worker that leaves that to others.
         firing: Enters the jobs of schedules; None for a worker that leaves that to others.
+        id: Its id in the store.
+        offers: What the application gave to it that jobs may need; those that need something else are left to others.
     """
 
     store: Store
@@ -87,6 +89,7 @@ class Worker:
     post: Post | None = None
     firing: Firing | None = None
     id: str = attrs.field(factory=lambda: str(uuid.uuid4()))
+    offers: Callable[[], Collection[str]] = attrs.field(default=tuple, kw_only=True)
     done: int = attrs.field(default=0, init=False)
     """Jobs whose attempts came to an end here."""
     _running: dict[Attempt, ExitStack] = attrs.field(factory=dict, init=False, repr=False)
@@ -176,12 +179,21 @@ class Worker:
         recover(self.store, most_losses=self.jobs.most_losses)
 
     def _claim(self, limit: int) -> int:
+        offers = self.offers()
         with self.store.reading() as connection:
-            if not queue.any_due(connection, now=self.store.now(connection), place=self.place):
+            if not queue.any_due(connection, now=self.store.now(connection), place=self.place, offers=offers):
                 return 0
         with self.store.writing() as connection:
             now = self.store.now(connection)
-            claims = queue.claim(connection, self.id, now=now, lease=self.jobs.lease, limit=limit, place=self.place)
+            claims = queue.claim(
+                connection,
+                self.id,
+                now=now,
+                lease=self.jobs.lease,
+                limit=limit,
+                place=self.place,
+                offers=offers,
+            )
         for claim in claims:
             self._begin(claim)
         return len(claims)
@@ -234,7 +246,7 @@ class Worker:
         if self.firing is not None and self.firing.turn(upto=self._began).entered > 0:
             return False
         with self.store.reading() as connection:
-            return queue.counts(connection, place=self.place)[JobState.PENDING] == 0
+            return queue.counts(connection, place=self.place, offers=self.offers())[JobState.PENDING] == 0
 
     def _drain(self) -> None:
         """Let what runs finish; give back what does not."""

@@ -92,8 +92,7 @@ class Dialler:
         Raises:
             CannotDeliverError: The host is not found, refused, or does not answer.
         """
-        addresses = self._addresses(host)
-        refuse_inward(host, addresses, self.allow, plain=self.plain)
+        addresses = self.check(host)
         reason = "it has no address"
         for address in addresses:
             try:
@@ -101,6 +100,16 @@ class Dialler:
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
         raise CannotDeliverError(f"{host} cannot be reached: {reason}.", transient=True)
+
+    def check(self, host: str) -> Sequence[Address]:
+        """The addresses of a host, none of which leads where nothing may be sent.
+
+        Raises:
+            CannotDeliverError: The host is not found, or refused.
+        """
+        addresses = self._addresses(host)
+        refuse_inward(host, addresses, self.allow, plain=self.plain)
+        return addresses
 
     def _addresses(self, host: str) -> Sequence[Address]:
         try:

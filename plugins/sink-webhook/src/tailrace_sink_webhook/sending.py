@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import attrs
 
 from tailrace import Context, Parcel
 from tailrace_sink_webhook.answers import Answer, Verdict, judge
 from tailrace_sink_webhook.destination import Destination
-from tailrace_sink_webhook.exchange import Outgoing, exchange
+from tailrace_sink_webhook.exchange import Outgoing
 from tailrace_sink_webhook.failures import CannotDeliverError
 from tailrace_sink_webhook.patience import Patience
 from tailrace_sink_webhook.resuming import bytes_there, is_incomplete, status_request
@@ -18,8 +17,8 @@ from tailrace_sink_webhook.settings import WebhookSettings
 from tailrace_sink_webhook.signing import signed_headers
 from tailrace_sink_webhook.uploads import form_request, notice_request, put_request
 
-if TYPE_CHECKING:
-    from httpcore import ConnectionPool
+Exchange = Callable[[Destination, Outgoing, Patience, int], Answer]
+"""Sends a request to a destination with some patience, and reads so many bytes of the answer's body at most."""
 
 SLOWEST = 100_000
 """Bytes a second at which a file may go, on average, without taking too long."""
@@ -32,7 +31,7 @@ class Sender:
     """Sends to one receiver, signed, in the name of one delivery.
 
     Args:
-        pool: Gives connections.
+        exchange: Sends a request, and returns what it was answered.
         destination: Where the receiver is.
         settings: How long things may take.
         secrets: What signs.
@@ -42,7 +41,7 @@ class Sender:
         now: Gives the time, UTC.
     """
 
-    pool: "ConnectionPool" = attrs.field(repr=False)
+    exchange: Exchange = attrs.field(repr=False)
     destination: Destination
     settings: WebhookSettings
     secrets: tuple[str, ...] = attrs.field(repr=False)
@@ -110,7 +109,7 @@ class Sender:
     def _exchange(self, outgoing: Outgoing, patience: Patience) -> Answer:
         outgoing = attrs.evolve(outgoing, headers={"Host": self.destination.authority, **outgoing.headers})
         try:
-            return exchange(self.pool, self.destination, outgoing, patience, self.settings.longest_answer)
+            return self.exchange(self.destination, outgoing, patience, self.settings.longest_answer)
         except OSError as error:
             # What the network raises is something else by now: this is the file.
             raise _unreadable(error) from None

@@ -1,8 +1,10 @@
 """The sink ``webhook``."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,13 +14,15 @@ from tailrace import (
     DeliverCall,
     Fit,
     FitCall,
+    HttpClient,
     MessageCall,
     Receipt,
     StagingCall,
     __version__,
     readable_size,
 )
-from tailrace_sink_webhook.connecting import Connector, Resolver, connect, resolve
+from tailrace_sink_webhook.allowing import AllowList
+from tailrace_sink_webhook.connecting import Connector, Dialler, Resolver, connect, resolve
 from tailrace_sink_webhook.connections import KeptConnections, Route
 from tailrace_sink_webhook.failures import CannotDeliverError
 from tailrace_sink_webhook.notice import file_notice, message_notice
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from httpcore import ConnectionPool
 
     from tailrace_sink_webhook.answers import Verdict
-    from tailrace_sink_webhook.sending import Sender
+    from tailrace_sink_webhook.sending import Exchange, Sender
 
 NAME = "webhook"
 _VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
@@ -178,9 +182,10 @@ class WebhookSink:
         destination = receiver.destination(call.secret)
         route = Route(destination.scheme == "http", settings.allow, settings.ca_file)
         try:
-            with self._connections.using(route) as pool:
+            with self._exchange(route, call.http) as exchange:
+                identity = message_id(delivery)
                 verdict = say(
-                    Sender(pool, destination, settings, secrets, message_id(delivery), headers, call.context, self.now)
+                    Sender(exchange, destination, settings, secrets, identity, headers, call.context, self.now)
                 )
         except CannotDeliverError as failure:
             return Receipt(
@@ -197,6 +202,20 @@ class WebhookSink:
             retry_after=verdict.retry_after,
             unwanted=verdict.unwanted,
         )
+
+    @contextmanager
+    def _exchange(self, route: Route, client: HttpClient | None) -> "Iterator[Exchange]":
+        """What sends requests: connections of our own, or the application's client."""
+        if client is None:
+            from tailrace_sink_webhook.exchange import exchange
+
+            with self._connections.using(route) as pool:
+                yield partial(exchange, pool)
+            return
+        from tailrace_sink_webhook.given_client import exchange_by
+
+        dialler = Dialler(AllowList.parse(route.allow), route.plain, self.resolver, self.connector)
+        yield partial(exchange_by, client, dialler)
 
     def _pool(self, route: Route) -> "ConnectionPool":
         from tailrace_sink_webhook.exchange import make_pool

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import polars as pl
 
-from tailrace import SourceError
+from tailrace import Context, SourceError
 from tailrace_source_pool import strict_json
 from tailrace_source_pool.address import take_apart
 from tailrace_source_pool.members import FLAG, LABELS, NUMBER, TEXT, TIME, WHOLE, Complaints, column, documents, objects
@@ -70,6 +70,8 @@ _FIELDS = tuple(
         ("updated_at", "", TIME),
     )
 )
+FACTS: Mapping[str, pl.DataType] = {field.column: field.dtype for field in _FIELDS}
+"""The types of the columns that are neither logins nor documents."""
 _DOCUMENTS: Mapping[str, type] = {"tags": list, "metadata": dict}
 _KNOWN = frozenset([*_LOGIN, *(field.name for field in _FIELDS), *_DOCUMENTS])
 
@@ -124,13 +126,14 @@ def read_columns(entries: Sequence[object], complaints: Complaints) -> Columns:
     )
 
 
-def read_pool(text: str, path: Path, unreadable: Unreadable) -> tuple[StoredPool, int]:
+def read_pool(text: str, path: Path, unreadable: Unreadable, context: Context) -> tuple[StoredPool, int]:
     """Read the proxies, in the order of the file, some thousands at a time.
 
     Args:
         text: The content of the file.
         path: The file, for messages.
         unreadable: Where entries go that are no proxies.
+        context: Checked before each of these thousands.
 
     Returns:
         The pool, and the number of entries.
@@ -143,6 +146,7 @@ def read_pool(text: str, path: Path, unreadable: Unreadable) -> tuple[StoredPool
     try:
         elements = (element for element, _begin, _end in strict_json.elements(text))
         while entries := list(itertools.islice(elements, AT_ONCE)):
+            context.check()
             pieces.append(read_proxies(entries, unreadable, before=count))
             count += len(entries)
         broken = False

@@ -91,11 +91,14 @@ def protect(pool: StoredPool, call: SourceCall) -> ShownPool:
         NotAllowedError: Mode ``full``, and nothing to seal with.
     """
     seal = sealing(call)
+    call.context.check()
     everybody = Logins.of(pool.logins, pool.address)
     redactor = Redactor(everybody.in_clear())
+    call.context.check()
     logins, address, facts = everybody.of_rows(pool.shown), pool.address[pool.shown], pool.facts
     stored = facts.drop("host", strict=False)
     searched = _searched(stored, redactor)
+    call.context.check()
     host = _host(facts["host"], address["host"], redactor) if "host" in facts.columns else address["host"]
     leading = pl.DataFrame(
         {

@@ -8,6 +8,7 @@ from tailrace import BadRows, Dataset, OptionError, SourceCall, Table
 from tailrace_source_pool import file_storage, proxy_list
 from tailrace_source_pool.columns import described
 from tailrace_source_pool.database import open_database
+from tailrace_source_pool.host_pool import open_host_pool
 from tailrace_source_pool.keeping import PoolKeeping
 from tailrace_source_pool.location import Shape, path_of, read_bytes, shape_of, text_of
 from tailrace_source_pool.options import PoolOptions
@@ -29,8 +30,9 @@ class PoolSource(PoolKeeping):
         """Open a pool.
 
         Args:
-            call: ``location`` is ``proxywhirl:///path/to/pool.db``, or a path, and counts from ``folder`` where it is
-                relative; ``options`` a :class:`~tailrace_source_pool.options.PoolOptions`.
+            call: ``location`` is ``proxywhirl:///path/to/pool.db``, a path, which counts from ``folder`` where it is
+                relative, or ``host:NAME`` for a pool of the application; ``options`` a
+                :class:`~tailrace_source_pool.options.PoolOptions`.
 
         Raises:
             NotAllowedError: Mode ``full``, and nothing to seal with.
@@ -39,6 +41,10 @@ class PoolSource(PoolKeeping):
             SourceError: Missing, damaged or of another shape.
         """
         sealing(call)
+        call.context.check()
+        pool = call.host_pool()
+        if pool is not None:
+            return open_host_pool(pool, call)
         path = call.folder / path_of(call.location)
         content = read_bytes(path)
         return open_database(path, call) if content is None else _open_file(path, content, call)
@@ -52,8 +58,9 @@ def _open_file(path: Path, content: bytes, call: SourceCall) -> Iterator[Dataset
         raise OptionError("checks", "only ProxyWhirl's database holds health checks.", hint="Leave it out.")
     bad_rows = BadRows()
     report = bad_rows if call.options.on_bad_rows == "report" else None
+    call.context.check()
     if shape is Shape.FILE_STORAGE:
-        pool, count = file_storage.read_pool(text, path, Unreadable(path, "proxy", report))
+        pool, count = file_storage.read_pool(text, path, Unreadable(path, "proxy", report), call.context)
         what, time_column = "A file of ProxyWhirl's FileStorage", "discovered_at"
     else:
         pool = proxy_list.read_list(text, call.options.scheme, Unreadable(path, "line", report))

@@ -53,7 +53,8 @@ def read_pool(call: ReadPoolCall) -> PoolFile:
         if call.dialect == workbook.DIALECT:
             return _refused(workbook.DIALECT, seen, Problem("file", seen.refusal or "it is no workbook"))
         if seen.refusal is not None:
-            return _refused(call.dialect or "unknown", seen, Problem("file", seen.refusal))
+            found = _read_by_another(file, seen, call)
+            return found or _refused(call.dialect or "unknown", seen, Problem("file", seen.refusal))
         if seen.is_encrypted:
             return _read_encrypted(file, seen, call)
         return _read(file.blocks(seen.digest), seen, call)
@@ -94,7 +95,8 @@ def _read_workbook(file: ForeignFile, seen: Seen, call: ReadPoolCall) -> PoolFil
     # It was opened by its name once more.
     file.check_unchanged(seen.digest)
     if table is None:
-        reason = "no sheet begins with the names of columns: ip or host and port, or proxy or url"
+        kind = "sheet" if seen.is_zip else "table"
+        reason = f"no {kind} begins with the names of columns: ip or host and port, or proxy or url"
         return _refused(workbook.DIALECT, seen, Problem("file", reason))
     blocks = list(workbook.as_csv(table.frame))
     argument = {"dialect": workbook.DIALECT, "is_ours": sidecar is not None, "spelling": dict(workbook.SPELLING)}
@@ -102,6 +104,17 @@ def _read_workbook(file: ForeignFile, seen: Seen, call: ReadPoolCall) -> PoolFil
     summary.notes += table.notes
     found = _of_table(frame, sidecar, seen)
     return _pool_file(workbook.DIALECT, frame, found.problems, summary, found, seen)
+
+
+def _read_by_another(file: ForeignFile, seen: Seen, call: ReadPoolCall) -> PoolFile | None:
+    """What is no text is perhaps a file of tables of some format that is installed; None where none reads it."""
+    if call.read_tables is None or call.dialect is not None or seen.is_compressed:
+        return None
+    tables = call.read_tables(call.path, seen.head, call.context)
+    if tables is None:
+        return None
+    known = attrs.evolve(call, read_tables=lambda _path, _head, _context: tables)
+    return attrs.evolve(_read_workbook(file, seen, known), dialect=workbook.TABLES)
 
 
 def _described(call: ReadPoolCall, seen: Seen) -> tuple[Sidecar | None, list[Problem]]:

@@ -14,6 +14,8 @@ from tailrace_source_pool.documents.csv_file import is_header
 from tailrace_source_pool.documents.manifest import TABLE
 
 DIALECT = "excel"
+TABLES = "tables"
+"""What else a format reads, such as one of somebody else's."""
 SPELLING: Mapping[str, Any] = {"delimiter": ",", "unit": "row"}
 """How :func:`as_csv` spells fields, as :class:`csv_file.Spelling` has it."""
 
