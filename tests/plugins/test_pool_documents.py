@@ -21,6 +21,7 @@ from tailrace_source_pool.documents.reading import limits_for, read_pool, scheme
 
 from tailrace import (
     ConfigurationError,
+    Context,
     CredentialMode,
     NewerVersionError,
     PoolFile,
@@ -1006,3 +1007,26 @@ def test_a_line_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 )  # fmt: skip
 def test_clash_is_strict_about_yaml(content: str, told: list[str]) -> None:
     assert [line for line in mistakes(content, "clash") if "host" not in line] == told
+
+
+def test_what_is_no_text_is_read_by_a_format_that_knows_it(file: File) -> None:
+    path = file(b"PAR1\0\0\0 of somebody else")
+    asked: list[tuple[Path, bytes]] = []
+
+    def read_tables(path: Path, head: bytes, _context: Context) -> dict[str, pl.DataFrame] | None:
+        asked.append((path, head))
+        return {"proxies": pl.DataFrame({"ip": ["192.0.2.1"], "port": ["8080"]})}
+
+    found = read(path, read_tables=read_tables)
+    assert (found.dialect, found.problem_count, found.frame["url"].to_list()) == (
+        "tables",
+        0,
+        ["http://192.0.2.1:8080"],
+    )
+    assert asked == [(path, path.read_bytes())]
+    for members in (
+        {"read_tables": lambda *_: None},
+        {"read_tables": read_tables, "dialect": "csv"},
+        {"read_tables": lambda *_: {"others": pl.DataFrame({"x": ["1"]})}},
+    ):
+        assert read(path, **members).problem_count == 1

@@ -203,6 +203,14 @@ def test_delivering_again_is_harmless(tmp_path: Path) -> None:
     assert tree(tmp_path) == [NAME, f"{NAME}.manifest.json"]
 
 
+def test_where_the_staged_file_is_gone_that_is_said_though_the_name_is_taken(tmp_path: Path) -> None:
+    deliver(tmp_path)
+    gone = Parcel(tmp_path / ".tailrace-0123456789abcdef.part", MANIFEST, FIELDS)
+    with pytest.raises(StorageError):
+        SINK.deliver(DeliverCall(gone, str(tmp_path), options(), Context()))
+    assert tree(tmp_path) == [NAME, f"{NAME}.manifest.json"]
+
+
 # --- names that are taken
 
 

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from functools import partial
@@ -31,6 +31,7 @@ from tailrace import (
     ConfigurationError,
     Context,
     CredentialMode,
+    DeadlineError,
     DeliverCall,
     Manifest,
     Message,
@@ -1167,6 +1168,55 @@ def test_cancelled_in_time_nothing_is_delivered(
         assert server.wires == []
         return
     assert server.heard.endswith(heard)
+
+
+def waits_for_a_connection(stack: ExitStack, _certificate: ssl.SSLContext) -> int:
+    """A port that takes no connection, and does not refuse any."""
+    listener = stack.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    for _ in range(3):
+        waiting = stack.enter_context(socket.socket())
+        waiting.settimeout(0)
+        waiting.connect_ex(listener.getsockname())
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def waits_for_a_greeting(stack: ExitStack, _certificate: ssl.SSLContext) -> int:
+    return stack.enter_context(played(lambda _wire: None)).port
+
+
+def waits_for_confirmation(stack: ExitStack, certificate: ssl.SSLContext) -> int:
+    def script(wire: Wire) -> None:
+        secure(wire, certificate)
+        wire.exchange("250 sender", "250 recipient", "354 go on")
+
+    return stack.enter_context(played(script)).port
+
+
+@pytest.mark.flaky(reruns=1)  # a bound in time: what is slow by itself is slow twice
+@pytest.mark.parametrize("timeout", [None, 0.3], ids=["cancelled", "deadline"])
+@pytest.mark.parametrize("waits", [waits_for_a_connection, waits_for_a_greeting, waits_for_confirmation])
+def test_it_ends_within_a_second_whatever_it_waits_for(
+    authority: Authority,
+    good: ssl.SSLContext,
+    file: Path,
+    waits: Callable[[ExitStack, ssl.SSLContext], int],
+    timeout: float | None,
+) -> None:
+    with ExitStack() as stack:
+        settings = settings_for(waits(stack, good), authority.file, host="127.0.0.1", unverified=["127.0.0.1"])
+        context, began = Context(timeout=timeout), time.monotonic()
+        timer = threading.Timer(0.3, context.cancel)
+        if timeout is None:
+            timer.start()
+            stack.callback(timer.join)
+        with pytest.raises(DeadlineError if timeout else CancelledError) as caught:
+            SINK.deliver_each(call_for(settings, file, context=context))
+        assert time.monotonic() - began < 1.3
+    # What is on its way already cannot be called back.
+    assert ("may arrive all the same" in caught.value.message) == (waits is waits_for_confirmation)
 
 
 # --- size

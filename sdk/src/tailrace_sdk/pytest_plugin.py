@@ -5,47 +5,23 @@ It is there as soon as ``tailrace-sdk`` is installed beside pytest. Nothing heav
 
 import inspect
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tailrace_sdk.conformance.badge import Result
-
-
-class BadgeKeeper:
-    """Gathers how standard tests ended, from all processes of a run, and prints the badge lines at its end."""
-
-    def __init__(self) -> None:
-        self._results: list[Result] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep how a standard test ended."""
-        about: Any = dict(report.user_properties).get("tailrace_conformance")
-        if about is None or not (report.when == "call" or (report.when == "setup" and not report.passed)):
-            return
-        from tailrace_sdk.conformance.badge import Result, outcome_of
-
-        reason = str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
-        outcome = outcome_of(report.outcome, expected_failure=hasattr(report, "wasxfail"), reason=reason)
-        self._results.append(Result(outcome=outcome, **about))
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print a line for each plugin."""
-        if not self._results:
-            return
-        from tailrace_sdk.conformance.badge import badge_lines
-
-        terminalreporter.section("Tailrace conformance")
-        for line in badge_lines(self._results):
-            terminalreporter.line(line)
+from tailrace_sdk.badge_keeping import BadgeKeeper
+from tailrace_sdk.fixtures import clock as clock
+from tailrace_sdk.fixtures import dataset_factory as dataset_factory
+from tailrace_sdk.fixtures import engine as engine
+from tailrace_sdk.fixtures import faulty_filesystem as faulty_filesystem
+from tailrace_sdk.fixtures import memory_source as memory_source
+from tailrace_sdk.servers.fixtures import smtp_server as smtp_server
+from tailrace_sdk.servers.fixtures import webhook_server as webhook_server
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to gather, where reports come together: not in the workers of pytest-xdist."""
+    """Begin to gather what the badge says."""
     config.addinivalue_line("markers", "tailrace_heavy: a standard test of the largest tables, which takes its time")
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(BadgeKeeper(), "tailrace-badge")
+    config.pluginmanager.register(BadgeKeeper(), "tailrace-badge")
 
 
 @pytest.hookimpl(wrapper=True)

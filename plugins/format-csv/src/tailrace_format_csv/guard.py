@@ -1,8 +1,11 @@
 """The guard against spreadsheets that run text as a formula: its inverse and its words; the core has the rule."""
 
-import polars as pl
+from typing import TYPE_CHECKING
 
 from tailrace import guarded_names
+
+if TYPE_CHECKING:
+    import polars as pl
 
 GUARD = "'"
 
@@ -12,7 +15,7 @@ NOTE = (
 )
 
 
-def restored(text: pl.Expr) -> pl.Expr:
+def restored(text: "pl.Expr") -> "pl.Expr":
     """The exact texts again: the inverse of :func:`guarded`.
 
     Args:

@@ -20,6 +20,7 @@ from tailrace_format_excel.zip_records import (
     DESCRIPTOR_SIGNATURE,
     END,
     END_64,
+    END_64_REST,
     END_64_SIGNATURE,
     END_SIGNATURE,
     FIRST_DAY,
@@ -27,9 +28,15 @@ from tailrace_format_excel.zip_records import (
     LOCAL_SIGNATURE,
     LOCATOR_64,
     LOCATOR_64_SIGNATURE,
+    MADE_ON_UNIX,
+    MOST,
+    MOST_PARTS,
+    NO_TIME,
+    REGULAR_FILE,
     SIZES_FOLLOW,
     VERSION,
     VERSION_64,
+    ZIP64,
 )
 
 LEVEL = 1
@@ -37,14 +44,8 @@ LEVEL = 1
 END_OF_STREAM = b"\x03\x00"
 """An empty last block of deflate, behind pieces that stand on their own."""
 
-_ZIP64 = 0x0001
-"""Header id of the Zip64 extra field."""
-_MOST, _MOST_PARTS = 0xFFFFFFFF, 0xFFFF
-"""They say: see Zip64."""
-_NO_TIME = 0
 _TOGETHER = 64 << 10
 """Bytes that are passed on together, at least."""
-_REGULAR_FILE = 0o100600 << 16
 
 
 def deflated(plain: bytes) -> bytes:
@@ -142,25 +143,25 @@ class Archive:
         for part in self._parts:
             self._write(_central(part))
         count, size = len(self._parts), self._offset - start
-        if count >= _MOST_PARTS or max(start, size) >= _MOST:
+        if count >= MOST_PARTS or max(start, size) >= MOST:
             record = self._offset
             self._write(
-                END_64.pack(END_64_SIGNATURE, 44, VERSION_64, VERSION_64, 0, 0, count, count, size, start)
+                END_64.pack(END_64_SIGNATURE, END_64_REST, VERSION_64, VERSION_64, 0, 0, count, count, size, start)
                 + LOCATOR_64.pack(LOCATOR_64_SIGNATURE, 0, record, 1)
             )
-        shown = min(count, _MOST_PARTS)
-        self._write(END.pack(END_SIGNATURE, 0, 0, shown, shown, min(size, _MOST), min(start, _MOST), 0))
+        shown = min(count, MOST_PARTS)
+        self._write(END.pack(END_SIGNATURE, 0, 0, shown, shown, min(size, MOST), min(start, MOST), 0))
         self._pass_on()
 
     def _started(self, name: str) -> _Part:
         part = _Part(name.encode(), self._offset)
         self._parts.append(part)
-        head = (VERSION, SIZES_FOLLOW, DEFLATED, _NO_TIME, FIRST_DAY, 0, 0, 0, len(part.name), 0)
+        head = (VERSION, SIZES_FOLLOW, DEFLATED, NO_TIME, FIRST_DAY, 0, 0, 0, len(part.name), 0)
         self._write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, *head) + part.name)
         return part
 
     def _describe(self, part: _Part) -> None:
-        if max(part.size, part.compressed) >= _MOST:
+        if max(part.size, part.compressed) >= MOST:
             message = (
                 f"Part {part.name.decode()} of the workbook would have more than 4 GiB, which Excel does not open."
             )
@@ -186,15 +187,15 @@ class Archive:
 
 
 def _central(part: _Part) -> bytes:
-    extra = struct.pack("<HHQ", _ZIP64, 8, part.offset) if part.offset >= _MOST else b""
+    extra = struct.pack("<HHQ", ZIP64, 8, part.offset) if part.offset >= MOST else b""
     version = VERSION_64 if extra else VERSION
     head = CENTRAL_HEADER.pack(
         CENTRAL_SIGNATURE,
-        3 << 8 | version,
+        MADE_ON_UNIX | version,
         version,
         SIZES_FOLLOW,
         DEFLATED,
-        _NO_TIME,
+        NO_TIME,
         FIRST_DAY,
         part.crc,
         part.compressed,
@@ -204,7 +205,7 @@ def _central(part: _Part) -> bytes:
         0,
         0,
         0,
-        _REGULAR_FILE,
-        min(part.offset, _MOST),
+        REGULAR_FILE,
+        min(part.offset, MOST),
     )
     return head + part.name + extra

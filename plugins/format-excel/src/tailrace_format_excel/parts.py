@@ -20,12 +20,23 @@ from tailrace_format_excel.zip_records import (
     DESCRIPTOR_SIGNATURE,
     END,
     END_64,
+    END_64_REST,
     END_64_SIGNATURE,
     END_SIGNATURE,
+    FIRST_DAY,
     LOCAL_HEADER,
     LOCAL_SIGNATURE,
     LOCATOR_64,
+    LOCATOR_64_SIGNATURE,
+    MADE_ON_UNIX,
+    MOST,
+    MOST_PARTS,
+    NO_TIME,
+    REGULAR_FILE,
     SIZES_FOLLOW,
+    VERSION,
+    VERSION_64,
+    ZIP64,
 )
 
 _AT_ONCE = 4 << 20
@@ -84,8 +95,9 @@ class _Parts:
     def _part(self) -> Iterator[Block]:
         offset = self._offset - 4
         header = LOCAL_HEADER.unpack(LOCAL_SIGNATURE + self._take(LOCAL_HEADER.size - 4))
-        flags, method, length, extra = header[2], header[3], header[9], header[10]
-        if (flags, method, extra) != (SIZES_FOLLOW, DEFLATED, 0) or length > _LONGEST_NAME:
+        length, extra = header[9], header[10]
+        fixed = (VERSION, SIZES_FOLLOW, DEFLATED, NO_TIME, FIRST_DAY, 0, 0, 0)
+        if (*header[1:9], extra) != (*fixed, 0) or length > _LONGEST_NAME:
             raise damaged("A part of it is stored in another way")
         raw = self._take(length)
         name = raw.decode(errors="replace")
@@ -131,7 +143,13 @@ class _Parts:
             crc, compressed, size, length, extra, offset = *header[7:12], header[-1]
             name = self._take(length)
             more = self._take(extra)
+            version = VERSION_64 if more else VERSION
+            fixed = (MADE_ON_UNIX | version, version, SIZES_FOLLOW, DEFLATED, NO_TIME, FIRST_DAY)
+            if header[1:7] != fixed or header[12:16] != (0, 0, 0, REGULAR_FILE):
+                raise damaged("Its directory does not say what is in it")
             if more:
+                if offset != MOST:
+                    raise damaged("Its directory does not say what is in it")
                 offset = _far(more)
             entries.append((name, crc, compressed, size, offset))
             signature = self._take(4)
@@ -142,13 +160,15 @@ class _Parts:
             at = self._offset - 4
             end_64 = END_64.unpack(signature + self._take(END_64.size - 4))
             locator = LOCATOR_64.unpack(self._take(LOCATOR_64.size))
-            if end_64[6:] != (len(entries), len(entries), size, start) or locator[2] != at:
+            expected_64 = (END_64_REST, VERSION_64, VERSION_64, 0, 0, len(entries), len(entries), size, start)
+            if end_64[1:] != expected_64 or locator != (LOCATOR_64_SIGNATURE, 0, at, 1):
                 raise damaged("It does not end as a workbook does")
             signature = self._take(4)
         if signature != END_SIGNATURE:
             raise damaged("It does not end as a workbook does")
         end = END.unpack(signature + self._take(END.size - 4))
-        if end[4] != min(len(entries), 0xFFFF) or end[6] != min(start, 0xFFFFFFFF) or end[7]:
+        parts = min(len(entries), MOST_PARTS)
+        if end[1:] != (0, 0, parts, parts, min(size, MOST), min(start, MOST), 0):
             raise damaged("It does not end as a workbook does")
 
     def _take(self, size: int) -> bytes:
@@ -165,9 +185,12 @@ class _Parts:
 def _far(extra: bytes) -> int:
     """An offset beyond 4 GiB, from the extra field that holds it."""
     try:
-        return int(struct.unpack("<HHQ", extra)[2])
+        kind, length, offset = struct.unpack("<HHQ", extra)
     except struct.error:
         raise damaged("Its directory does not say what is in it") from None
+    if (kind, length) != (ZIP64, 8):
+        raise damaged("Its directory does not say what is in it")
+    return int(offset)
 
 
 def damaged(what: str) -> IntegrityError:

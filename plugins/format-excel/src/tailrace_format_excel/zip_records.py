@@ -20,5 +20,14 @@ SIZES_FOLLOW = 0x08
 """A flag: sizes and CRC-32 stand in a descriptor behind the content."""
 VERSION, VERSION_64 = 20, 45
 """What it takes to read an archive, and one with Zip64."""
-FIRST_DAY = 0x21
-"""1980-01-01, where an archive carries no clock."""
+NO_TIME, FIRST_DAY = 0, 0x21
+"""Midnight of 1980-01-01, where an archive carries no clock."""
+MADE_ON_UNIX = 3 << 8
+"""Added to the version of whoever made an archive."""
+REGULAR_FILE = 0o100600 << 16
+ZIP64 = 0x0001
+"""Header id of the Zip64 extra field."""
+MOST, MOST_PARTS = 0xFFFFFFFF, 0xFFFF
+"""They say: see Zip64."""
+END_64_REST = 44
+"""Bytes of the end of a Zip64 archive behind the number that says so."""

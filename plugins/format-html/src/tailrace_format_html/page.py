@@ -12,6 +12,7 @@ from tailrace import (
     Chart,
     ConfigurationError,
     Report,
+    RequestError,
     Section,
     WriteCall,
     document_fonts,
@@ -40,6 +41,10 @@ def write_page(call: WriteCall) -> None:
         RequestError: A column that a page cannot show.
         ConfigurationError: A font or the logo is missing.
     """
+    for table in call.tables:
+        if not table.columns:
+            message = f"Table {table.name} has no columns: there is nothing to write."
+            raise RequestError(message, hint="Ask for at least one column.")
     frames = {table.name: table.frame.collect() for table in call.tables}
     material = Material(
         tables={table.name: table for table in call.tables},

@@ -45,12 +45,15 @@ def rows_of(view: TableView, table: OutgoingTable, frame: "pl.DataFrame", *, mos
     Raises:
         RequestError: A column that cannot be shown.
     """
+    import polars as pl
+
     by_name = {column.name: column for column in table.columns}
     pairs = list(view.columns) or [(name, name) for name in frame.columns if name != view.mark]
     pairs = [(name, heading) for name, heading in pairs if name in frame.columns]
     head = frame.head(min(most, view.most) if view.most is not None else most)
     columns = [by_name.get(name, Column(name)) for name, _heading in pairs]
-    chosen = head.select([name for name, _heading in pairs])
+    # By number: polars takes "*" and "^…$" for patterns, not for names.
+    chosen = head.select(pl.nth(head.columns.index(name)) for name, _heading in pairs)
     texts = shown(chosen, columns, zone) if pairs else chosen
     return Shown(
         headings=[_heading_of(heading, column.unit) for (_name, heading), column in zip(pairs, columns, strict=True)],
@@ -71,8 +74,8 @@ def as_table(rows: Shown) -> str:
         parts.append(pl.lit(rows.marks).replace_strict(cells, default='<tr><td class="m">', return_dtype=pl.String))
     else:
         parts.append(pl.lit("<tr>"))
-    for name, number in zip(rows.texts.columns, rows.numbers, strict=True):
-        parts += [pl.lit('<td class="n">' if number else "<td>"), escaped_column(pl.col(name))]
+    for place, number in enumerate(rows.numbers):
+        parts += [pl.lit('<td class="n">' if number else "<td>"), escaped_column(pl.nth(place))]
     lines = rows.texts.select(pl.concat_str(parts).alias("line"))["line"].to_list()
     head = ["<th>Mark</th>"] if rows.marks is not None else []
     head += [_head_cell(heading, number=number) for heading, number in zip(rows.headings, rows.numbers, strict=True)]

@@ -1,28 +1,15 @@
-"""The format ``json``: documents and NDJSON."""
+"""The format ``json``: documents and NDJSON.
+
+What does it is imported when it is asked for: whoever only looks at the plugin needs no polars.
+"""
 
 from collections.abc import Mapping
-from typing import IO, Any, cast
+from typing import Any
 
-import attrs
-import polars as pl
-
-from tailrace import ByteWriter, FileLayout, OutgoingTable, RequestError, RereadCall, WriteCall
-from tailrace_format_json.document import (
-    DOCUMENT_END,
-    MANIFEST_KEY,
-    SEAL_KEY,
-    TABLE_END,
-    SeparatedRows,
-    manifest_lines,
-    seal_line,
-    table_start,
-)
+from tailrace import FileLayout, RereadCall, WriteCall
 from tailrace_format_json.embedded import ChangeManifest, SealBytes, with_manifest
-from tailrace_format_json.inspection import Inspection
-from tailrace_format_json.nesting import leaf_types
 from tailrace_format_json.options import JsonOptions
 from tailrace_format_json.reread import count_document, count_lines
-from tailrace_format_json.values import changed_columns
 
 
 class JsonFormat:
@@ -43,27 +30,9 @@ class JsonFormat:
         Raises:
             RequestError: A table, column or value that JSON cannot hold.
         """
-        prepared = [_Prepared.of(table, call.options) for table in call.tables]
-        for table in prepared:
-            for note in table.notes:
-                call.note(note)
-        if call.options.layout == "lines":
-            (table,) = prepared
-            table.write(call.output)
-        else:
-            call.output.write(manifest_lines(call.embedded))
-            for table in prepared:
-                call.output.write(table_start(table.name))
-                rows = SeparatedRows(call.output)
-                table.write(rows)
-                rows.finish()
-                call.output.write(TABLE_END)
-            if call.seal is not None:
-                call.output.write(seal_line(call.seal()))
-            call.output.write(DOCUMENT_END)
-        for table in prepared:
-            for note in table.inspection.notes():
-                call.note(note)
+        from tailrace_format_json.writing import write_tables
+
+        write_tables(call)
 
     def with_manifest(self, content: bytes, change: ChangeManifest, seal: SealBytes) -> bytes:
         """The same document with another manifest inside, and sealed anew.
@@ -89,34 +58,3 @@ class JsonFormat:
             columns = call.columns[table] if call.thorough else None
             return {table: count_lines(call.blocks, columns=columns)}
         return count_document(call.blocks, call.tables, columns=call.columns if call.thorough else None)
-
-
-@attrs.frozen
-class _Prepared:
-    """A table that is ready to be written."""
-
-    name: str
-    frame: pl.LazyFrame
-    inspection: Inspection
-    notes: list[str]
-
-    @classmethod
-    def of(cls, table: OutgoingTable, options: JsonOptions) -> "_Prepared":
-        if options.layout == "document" and table.name in {MANIFEST_KEY, SEAL_KEY}:
-            raise RequestError(
-                f"A table cannot be named {table.name!r} in a JSON document: that is where its {table.name} is.",
-                hint="Write a file per table: --option layout=lines",
-            )
-        schema = table.frame.collect_schema()
-        changed = changed_columns(table.name, schema, options)
-        inspection = Inspection(table.name, schema, options)
-        notes = [
-            f"{table.name}.{name}: binary, written as Base64."
-            for name, dtype in schema.items()
-            if any(isinstance(kind, pl.Binary) for kind in leaf_types(dtype))
-        ]
-        return cls(table.name, inspection.of(table.frame).with_columns(changed), inspection, notes)
-
-    def write(self, output: ByteWriter) -> None:
-        # polars asks for IO[bytes] and uses write and flush.
-        self.frame.sink_ndjson(cast("IO[bytes]", output), engine="streaming")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from tailrace import ConfigurationError, Section, WriteCall, document_fonts
+from tailrace import ConfigurationError, RequestError, Section, WriteCall, document_fonts
 from tailrace import __version__ as VERSION  # noqa: N812 - a constant
 from tailrace_format_pdf.attachments import attachments
 from tailrace_format_pdf.columns import wish
@@ -57,6 +57,9 @@ def write_document(call: WriteCall) -> None:
     options: PdfOptions = call.options
     tables = {}
     for table in call.tables:
+        if not table.columns:
+            message = f"Table {table.name} has no columns: there is nothing to write."
+            raise RequestError(message, hint="Ask for at least one column.")
         tables[table.name] = Collected(table, table.frame.collect(engine="streaming"))
         call.context.check()
     fonts = document_fonts(call.brand)

@@ -38,7 +38,8 @@ def grid_of_view(view: TableView, tables: Mapping[str, Collected], faces: Faces,
     names = [name for name, _ in pairs]
     drawn = known.rows.head(most if view.most is None else min(most, view.most))
     columns = [meant.get(name, Column(name)) for name in names]
-    own = drawn.select(names)
+    # By number: polars takes "*" and "^…$" for patterns, not for names.
+    own = drawn.select(pl.nth(drawn.columns.index(name)) for name in names)
     texts = shown(own, columns, known.table.time_zone)
     grid = Grid(
         [

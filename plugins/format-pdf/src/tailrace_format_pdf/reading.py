@@ -22,6 +22,9 @@ from pypdf.generic import (
 from tailrace import IntegrityError, RereadCall, attached_rows
 from tailrace_format_pdf.attachments import MANIFEST, table_file
 
+_LAST_TABLE = re.compile(rb"startxref\n(\d{1,19})\n%%EOF\n\Z")
+"""Where the table of all objects begins, which is the last thing in a document."""
+_LONGEST_END = 64
 _BEGIN, _END = b"%PDF-1.7\n", b"%%EOF\n"
 _SHOWN = re.compile(rb"/(F\d+) [\d.]+ Tf|<([0-9A-F]*)> Tj")
 _PLACED = re.compile(_SHOWN.pattern + rb"|(-?[\d.]+ -[\d.]+ Td|BT|[\d.]+ 0 Td|Tm)")
@@ -118,6 +121,10 @@ class Document:
         content = b"".join(blocks)
         if not content.startswith(_BEGIN) or not content.endswith(_END):
             raise IntegrityError("This is no PDF document of this kind, or its end is missing.", hint=_HINT)
+        last = _LAST_TABLE.search(content, len(content) - _LONGEST_END)
+        if last is None or content.count(_END, int(last[1])) != 1:
+            # A reader would take the last of several documents, or of its versions, and see nothing of the others.
+            raise IntegrityError("The document is damaged: it goes on behind its end, or hides it.", hint=_HINT)
         return _careful(lambda: cls(PdfReader(BytesIO(content), strict=True)))
 
     def files(self) -> Mapping[str, StreamObject]:

@@ -130,7 +130,11 @@ def _is_taken(target: Path, staged: Path, options: DiskOptions) -> bool:
     """Whether another file has the name: asked first, because publishing may have to copy before it finds out."""
     if options.overwrite or target.is_symlink() or not target.is_file():
         return False
-    return not target.samefile(staged)
+    try:
+        return not target.samefile(staged)
+    except FileNotFoundError:
+        # One of them went away meanwhile: publishing finds out which, and says so.
+        return False
 
 
 def _note(target: Path, mode: int) -> str:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from tailrace import ConfigurationError, Context, PermanentError, TransientError
+from tailrace import ConfigurationError, Context, PermanentError, TailraceError, TransientError
 from tailrace_sink_email.answers import CLOSING, Answer, failure, read, spellings
+from tailrace_sink_email.connecting import connected
 from tailrace_sink_email.harmless import one_line
 from tailrace_sink_email.settings import Server, trusted_certificates
 from tailrace_sink_email.time_limit import TimeLimit
@@ -77,6 +78,7 @@ class Session:
 
         Raises:
             ConnectionLostError: There is none.
+            InterruptedExportError: Somebody cancelled, or the time is up.
         """
         with self._losses():
             self.client.putcmd(command, arguments)
@@ -247,12 +249,14 @@ class Session:
             self.client.close()
             raise self._broken(error) from None
 
-    def _broken(self, error: Exception) -> ConnectionLostError:
+    def _broken(self, error: Exception) -> TailraceError:
         timeout = self.server.settings.timeout
         slow = isinstance(error, TimeoutError)
         return self._lost(f"was given up: there was no answer for {timeout:g} seconds" if slow else "broke")
 
-    def _lost(self, how: str) -> ConnectionLostError:
+    def _lost(self, how: str) -> TailraceError:
+        if self.limit.interruption:
+            return self.limit.interruption
         if self.limit.is_up:
             how = f"was cut: the mail took longer than {self.limit.seconds:g} seconds"
         return ConnectionLostError(f"The connection to {self.server.host} {how}.", hint="Nothing has to be done.")
@@ -264,20 +268,21 @@ def session(server: Server, context: Context) -> Iterator[Session]:
 
     Args:
         server: Which one.
-        context: Asked before connecting and before logging in whether to go on.
+        context: Asked all the time whether to go on.
 
     Raises:
         TransientError: The server cannot be reached, or not now.
         PermanentError: It could not prove who it is, or did not accept the login.
+        InterruptedExportError: Somebody cancelled, or the time is up.
         ConfigurationError: There is no such ``ca_file``, or no certificate in it.
     """
     tls = tls_context(server)
     context.check()
     with contextlib.ExitStack() as closing:
-        limit = closing.enter_context(TimeLimit(server.settings.total_timeout))
+        limit = closing.enter_context(TimeLimit(server.settings.total_timeout, context))
         client = _Client(local_hostname="")
         closing.callback(client.close)
-        sock = _connected(server)
+        sock = _connected(server, context)
         limit.guard(sock)
         client.attach(sock)
         client.local_hostname = server.settings.local_hostname or _literal(sock.getsockname()[0])
@@ -317,11 +322,12 @@ def tls_context(server: Server) -> ssl.SSLContext:
     return context
 
 
-def _connected(server: Server) -> socket.socket:
+def _connected(server: Server, context: Context) -> socket.socket:
     settings = server.settings
     where = f"{server.host}, port {server.port}"
+    patience = min(settings.timeout, settings.total_timeout)
     try:
-        sock = socket.create_connection((server.host, server.port), min(settings.timeout, settings.total_timeout))
+        sock = connected(server.host, server.port, patience, context.quiet().check)
     except socket.gaierror:
         raise failure(f"There is no address for the mail server {server.host}.", transient=True) from None
     except OSError as error:

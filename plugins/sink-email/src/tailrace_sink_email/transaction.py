@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from tailrace import Context
+from tailrace import Context, InterruptedExportError
 from tailrace_sink_email.answers import CLOSING, Answer, failure
 from tailrace_sink_email.mail import Mail
 from tailrace_sink_email.session import ConnectionLostError, Session
@@ -33,7 +33,7 @@ def transact(session: Session, mail: Mail, recipients: Sequence[str], sender: st
         mail: The mail.
         recipients: To whom it goes.
         sender: Whom the server tells when it cannot be delivered later on.
-        context: Asked until the last byte of the mail whether to go on; until then, nothing is delivered.
+        context: Asked all the time whether to go on; until the last byte of the mail, nothing is delivered.
 
     Returns:
         One outcome for each recipient, in their order.
@@ -41,6 +41,7 @@ def transact(session: Session, mail: Mail, recipients: Sequence[str], sender: st
     Raises:
         TransientError: It is nobody's, and trying again may help.
         PermanentError: It is nobody's, and that will not help.
+        InterruptedExportError: Somebody cancelled, or the time is up; whether it arrives is said there.
     """
     _announce(session, mail, sender)
     outcomes: dict[str, Outcome] = {}
@@ -99,6 +100,10 @@ def _hand_over(session: Session, mail: Mail, context: Context) -> Outcome:
         # The dot is what makes it a mail: from here on the server may have it.
         session.send(b".\r\n")
         answer = session.answer(patient=True)
+    except InterruptedExportError as error:
+        raise type(error)(
+            f"{error.message} The mail was sent by then, but {host} did not confirm it: it may arrive all the same."
+        ) from None
     except ConnectionLostError as error:
         return Outcome(
             f"{error.message} The mail was sent by then, but {host} did not confirm it: it may arrive twice, with the "

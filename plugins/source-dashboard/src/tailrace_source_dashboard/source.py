@@ -210,7 +210,6 @@ def _table(one: Drawn) -> Table:
         one.answer.asked.name,
         frame.lazy(),
         one.shape.columns,
-        count_rows=lambda: frame.height,
         time_column=TIME if timed else None,
     )
 

@@ -11,3 +11,7 @@ Subclass the class of your plugin's kind, say what it is and what it can, and ru
 
 See :mod:`tailrace_sdk.conformance.standard` for the rules.
 """
+
+from tailrace_sdk.conformance.formats import FormatConformance as FormatConformance
+from tailrace_sdk.conformance.sinks import SinkConformance as SinkConformance
+from tailrace_sdk.conformance.sources import SourceConformance as SourceConformance

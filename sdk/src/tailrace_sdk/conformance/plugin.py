@@ -1,5 +1,6 @@
 """The standard tests that plugins of every kind have to pass: how they are found, imported and described."""
 
+import functools
 import importlib
 import inspect
 import typing
@@ -169,7 +170,12 @@ class PluginConformance(Conformance):
             build_options(self.offered(engine).options_type, {**self.options, "no_such_option": "1"}, owner=self.name)
 
     def _imported(self) -> Ended:
-        return done_apart("tailrace_sdk.conformance.probes:import_and_tell", self.target.partition(":")[0])
+        return _imported(self.target.partition(":")[0])
+
+
+@functools.cache
+def _imported(module: str) -> Ended:
+    return done_apart("tailrace_sdk.conformance.probes:import_and_tell", module)
 
 
 def _sentence(text: str) -> str:

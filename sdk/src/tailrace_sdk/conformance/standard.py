@@ -12,7 +12,7 @@ An author subclasses the class of the kind and says what the plugin is and can; 
 
 A standard test cannot be dropped silently. To override one, mark the override as an expected failure, with the reason;
 a test that needs a capability which the plugin says it lacks is told as *not applicable*. Both are in the badge line
-that the run ends with.
+that the run ends with; so is what a run left out, whichever way: by ``-k``, by a mark, or by not collecting a class.
 """
 
 import inspect
@@ -24,8 +24,6 @@ import pytest
 
 F = TypeVar("F", bound=Callable[..., None])
 
-PROPERTY = "tailrace_conformance"
-"""Name of the pytest property by which a standard test tells the badge what it is."""
 NOT_APPLICABLE = "not applicable"
 """How the reason begins for which a standard test that needs a lacking capability is skipped."""
 
@@ -72,11 +70,31 @@ def standard_tests(cls: type) -> Mapping[str, Standard]:
     return found
 
 
-def _expected_failure(test: object) -> str:
-    """The reason of an override's ``xfail``; empty where it has none."""
-    marks = getattr(test, "pytestmark", [])
-    reasons = (str(mark.kwargs.get("reason", "")).strip() for mark in marks if mark.name == "xfail")
-    return next(filter(None, reasons), "")
+def _reason(mark: pytest.Mark) -> str:
+    """The reason of an ``xfail`` that always applies; empty where it has none, or applies at times only."""
+    if mark.args or "condition" in mark.kwargs:
+        return ""
+    return str(mark.kwargs.get("reason") or "").strip()
+
+
+def _takes_the_place(cls: type, name: str) -> bool:
+    """Whether what a class has under the name of a standard test is another test, of somebody else."""
+    owners = [ancestor for ancestor in cls.__mro__ if name in vars(ancestor)]
+    if len(owners) == 1:
+        return False
+    latest, first = owners[0], owners[-1]
+    of_one_house = latest.__module__.partition(".")[0] == first.__module__.partition(".")[0]
+    return not (of_one_house and isinstance(getattr(vars(latest)[name], _MARK, None), Standard))
+
+
+def _refuse_silent_override(cls: type, name: str) -> None:
+    marks = getattr(getattr(cls, name), "pytestmark", [])
+    if _takes_the_place(cls, name) and not any(mark.name == "xfail" and _reason(mark) for mark in marks):
+        message = (
+            f"{cls.__name__}.{name} takes the place of a standard test. Give it another name; or, if the "
+            f"plugin cannot pass that test, mark yours with @pytest.mark.xfail(reason=…) and say why."
+        )
+        raise TypeError(message)
 
 
 class Conformance:
@@ -110,27 +128,19 @@ class Conformance:
             if unknown:
                 message = f"{cls.__name__}.{name} needs {min(unknown)}, which is no capability of its kind"
                 raise TypeError(message)
-            test = getattr(cls, name)
-            if not isinstance(getattr(test, _MARK, None), Standard) and not _expected_failure(test):
-                message = (
-                    f"{cls.__name__}.{name} takes the place of a standard test. Give it another name; or, if the "
-                    f"plugin cannot pass that test, mark yours with @pytest.mark.xfail(reason=…) and say why."
-                )
-                raise TypeError(message)
+            _refuse_silent_override(cls, name)
 
     @pytest.fixture(autouse=True)
     def _applies(self, request: pytest.FixtureRequest) -> None:
-        """Tell the badge which test this is, and leave it out where a capability is lacking."""
-        known = standard_tests(type(self)).get(request.node.originalname)
+        """Leave a standard test out where a capability is lacking; fail where it was done away with."""
+        name = request.node.originalname
+        known = standard_tests(type(self)).get(name)
         if known is None:
             return
-        about = {
-            "subject": f"{self.kind} {self.name}",
-            "test": request.node.originalname,
-            "asked_for": list(standard_tests(type(self))),
-            "claimed": list(self.claimed()),
-        }
-        request.node.user_properties.append((PROPERTY, about))
+        # Once more: an attribute of a class can be changed after the class was made.
+        _refuse_silent_override(type(self), name)
+        if any(not mark.kwargs.get("reason") for mark in request.node.iter_markers("xfail")):
+            pytest.fail(f"{type(self).__name__}.{name} is expected to fail, and nothing says why: xfail(reason=…)")
         for capability in known.needs:
             if capability not in self.claimed():
                 pytest.skip(f"{NOT_APPLICABLE}: {capability} is false")
