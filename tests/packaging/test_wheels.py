@@ -38,6 +38,7 @@ ENTRY_POINTS = {
     "tailrace-source-pool": "[tailrace.sources]\npool = tailrace_source_pool\n",
 }
 VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def wheel_of(dist: Path, name: str) -> zipfile.ZipFile:
@@ -103,3 +104,22 @@ def test_a_source_distribution_holds_what_is_needed_and_no_more(dist: Path, name
     expected = {"README.md", "LICENSE", "PKG-INFO", "pyproject.toml"}
     expected |= {"CHANGELOG.md"} if name == "tailrace" else {"src"}
     assert tops - {".gitignore"} == expected
+
+
+def test_the_sdk_ships_kit_fakes_servers_and_projects(dist: Path) -> None:
+    there = {
+        str(path.relative_to(ROOT / "sdk" / "src"))
+        for path in (ROOT / "sdk" / "src" / "tailrace_sdk").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    kinds = ("formats", "sinks", "sources")
+    needed = {f"tailrace_sdk/conformance/{kind}/__init__.py" for kind in kinds}
+    needed |= {f"tailrace_sdk/{part}" for part in ("fakes.py", "faults.py", "servers/smtp.py", "servers/webhook.py")}
+    needed |= {f"tailrace_sdk/scaffold/templates/{kind[:-1]}/plugin.py.template" for kind in kinds}
+    assert needed <= there
+    with wheel_of(dist, "tailrace-sdk") as wheel:
+        assert {name for name in wheel.namelist() if name.startswith("tailrace_sdk/")} == there
+    (path,) = dist.glob(f"tailrace_sdk-{VERSION}.tar.gz")
+    with tarfile.open(path) as archive:
+        files = {member.name.partition("/src/")[2] for member in archive.getmembers() if "/src/" in member.name}
+    assert files == there
