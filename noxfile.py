@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import sys
+import tomllib
 
 import nox
 
@@ -12,8 +13,13 @@ nox.options.sessions = [
     "lint",
     "types",
     "imports",
+    "api",
     "docs",
+    "site",
+    "embed",
     "wheels",
+    "scaffold",
+    "thirdparty",
     "lowest",
     "proxywhirl",
     "spreadsheets",
@@ -68,10 +74,45 @@ def imports(session: nox.Session) -> None:
 
 
 @nox.session
+def api(session: nox.Session) -> None:
+    """Compare the public API with that of the last release: nothing of it may break."""
+    sync(session, "--group=api")
+    session.run("pytest", "tests/api", "--no-cov", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run every code block of README and docs."""
     sync(session)
     session.run("pytest", "tests/docs", "--no-cov", *SIDE_BY_SIDE, *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the site of the documentation, with warnings as errors, and look at it in a browser."""
+    sync(session, "--only-group=site")
+    folder = pathlib.Path(session.create_tmp()).resolve() / "site"
+    shutil.rmtree(folder, ignore_errors=True)
+    # What builds it has its settings beside the pages, and keeps there what it remembers.
+    shutil.copytree("docs", folder / "docs")
+    (folder / "docs" / "zensical.toml").rename(folder / "zensical.toml")
+    (folder / "docs" / "images" / "README.md").unlink()
+    with session.chdir(folder):
+        session.run("zensical", "build", "--strict", env={"NO_COLOR": "1"})
+    # Nothing of ours is needed, nor installed, to look at it.
+    chosen = ("tests/site", "--confcutdir=tests/site", *session.posargs)
+    session.run("pytest", *chosen, env={"SITE": str(folder / "site")})
+    session.log(f"To read it: python -m http.server --directory {folder / 'site'}")
+
+
+@nox.session
+def embed(session: nox.Session) -> None:
+    """Run the examples for applications in their frameworks, under real servers."""
+    sync(session, "--group=embed")
+    page = "tests/docs/test_documentation.py::test_every_code_block_runs"
+    session.run(
+        "pytest", "--no-cov", *SIDE_BY_SIDE, "tests/embed", page, *session.posargs, env={"DOCS_SESSION": "embed"}
+    )
 
 
 @nox.session
@@ -90,7 +131,46 @@ def wheels(session: nox.Session) -> None:
         f"--out-dir={built}",
         external=True,
     )
-    session.run("pytest", "tests/packaging", "--no-cov", *session.posargs, env={"DISTRIBUTIONS": str(built)})
+    # What `nox -s scaffold` runs has a session of its own.
+    chosen = ("tests/packaging", "--ignore=tests/packaging/test_scaffold.py", *session.posargs)
+    session.run("pytest", "--no-cov", *SIDE_BY_SIDE, *chosen, env={"DISTRIBUTIONS": str(built)})
+
+
+@nox.session
+def scaffold(session: nox.Session) -> None:
+    """Begin a plugin of each kind as its author would: from wheels, in a bare environment, without an edit."""
+    sync(session, "--group=wheels")
+    built = pathlib.Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    for package in ("tailrace-core", "tailrace-sdk"):
+        session.run("uv", "build", "--quiet", "--wheel", f"--package={package}", f"--out-dir={built}", external=True)
+    chosen = ("tests/packaging/test_scaffold.py", *session.posargs)
+    session.run("pytest", "--no-cov", *chosen, env={"DISTRIBUTIONS": str(built)})
+
+
+@nox.session
+def thirdparty(session: nox.Session) -> None:
+    """Test plugins of third parties: their wheels and ours, in an environment that has nothing else of us."""
+    built = pathlib.Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    projects = sorted(path.parent for path in ROOT.glob("tests/thirdparty/*/pyproject.toml"))
+    for path in ("core", "sdk", "plugins/source-pool", *map(str, projects)):
+        session.run("uv", "build", "--quiet", "--wheel", path, f"--out-dir={built}", external=True)
+    names = [tomllib.loads((path / "pyproject.toml").read_text())["project"]["name"] for path in projects]
+    tools = ("mypy==2.4.1", "pytest-xdist>=3.6")
+    # uv knows wheels by name and version, and would take those of the last run for these.
+    fresh = [f"--refresh-package={name}" for name in ("tailrace-core", "tailrace-sdk", "tailrace-source-pool", *names)]
+    wanted = [f"{name}[test]" for name in names]
+    session.run_install(
+        "uv", "pip", "install", "--quiet", f"--find-links={built}", *fresh, *wanted, *tools,
+        env={"UV_COMPILE_BYTECODE": "1"},
+    )  # fmt: skip
+    for path in projects:
+        with session.chdir(path):
+            tested = [name for name in ("src", "tests") if (path / name).is_dir()]
+            session.run("mypy", "--strict", f"--cache-dir={built.with_name('mypy')}", *tested)
+            if "tests" in tested:
+                session.run("pytest", "-q", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -101,17 +181,18 @@ def lowest(session: nox.Session) -> None:
         "uv", "pip", "install", "--quiet", "--resolution=lowest-direct", "--group=test", *editable,
         env={"UV_COMPILE_BYTECODE": "1"},
     )  # fmt: skip
-    # What stands on other packages: data, files, the store, keys, plugins, the command line. Faults of the disk,
-    # hostile files, what chance comes up with, and rules of our own are the same with every version, and take long.
+    # What stands on other packages: data, files, the store, keys, charts, the wire, the command line. Faults of the
+    # disk, hostile files, what chance comes up with, and rules of our own are the same with every version.
     parts = (
-        *("attached", "charts", "convert", "encode", "engine", "expressions", "fonts", "manifest", "moments"),
-        *("options", "plugin_contracts", "reading_*", "registry", "report_*", "settings", "sink_settings", "store"),
+        *("charts", "encode", "expressions", "fonts", "reading_*", "redaction_search", "settings", "store"),
         *("timestamps", "transform", "vault_*"),
     )
     core = sorted(str(path) for part in parts for path in ROOT.glob(f"tests/core/test_{part}.py"))
-    ours = ("format_*", "pool_documents", "pool_targets", "sink_disk", "sink_webhook", "source_*")
+    formats = ("csv", "excel", "excel_proof", "html", "json", "pdf")
+    ours = (*(f"format_{name}" for name in formats), "sink_disk", "sink_webhook")
+    ours = (*ours, "source_analytics", "source_dashboard", "source_health")
     plugins = sorted(str(path) for part in ours for path in ROOT.glob(f"tests/plugins/test_{part}.py"))
-    command = [f"tests/integration/test_cli_{part}.py" for part in ("export", "import", "start")]
+    command = [f"tests/integration/test_cli_{part}.py" for part in ("export", "start")]
     # A database on a server for each test takes long, too: the store's own tests try the lowest driver.
     chosen = ("-m", "not long", "-k", "not postgresql or test_store", *core, *plugins, *command)
     session.run("pytest", "--no-cov", "-q", *SIDE_BY_SIDE, *chosen, *session.posargs)
@@ -126,6 +207,14 @@ def proxywhirl(session: nox.Session) -> None:
     session.run_install("uv", "pip", "install", "--quiet", f"--python={theirs}", "proxywhirl==0.3.3")
     python = str(theirs / "bin" / "python")
     session.run("pytest", "tests/proxywhirl", "--no-cov", *session.posargs, env={"PROXYWHIRL_PYTHON": python})
+    # The page for applications that have both in one process.
+    editable = [argument for path in DISTRIBUTIONS for argument in ("--editable", path)]
+    packages = ("pytest", "pytest-timeout", "sybil", *editable)
+    session.run_install("uv", "pip", "install", "--quiet", f"--python={theirs}", *packages)
+    page = "tests/docs/test_documentation.py::test_every_code_block_runs"
+    # ProxyWhirl warns of itself when it is imported.
+    ours = ("-o", "addopts=--import-mode=importlib", "-W", "default", page, *session.posargs)
+    session.run(python, "-m", "pytest", *ours, env={"DOCS_SESSION": "proxywhirl"}, external=True)
 
 
 @nox.session
