@@ -24,6 +24,15 @@ class CredentialMode(StrEnum):
     """Replaced by a stable keyed id."""
 
 
+def _mode(value: CredentialMode | str) -> CredentialMode:
+    """The mode, also by its name."""
+    try:
+        return CredentialMode(value)
+    except ValueError:
+        modes = ", ".join(mode.value for mode in CredentialMode)
+        raise RequestError(f"There is no credentials mode {value!r}.", hint=f"There is: {modes}.") from None
+
+
 def _level(_instance: object, attribute: "attrs.Attribute[CompressionLevel]", value: CompressionLevel) -> None:
     if value != "fast" and value not in range(1, 10):
         raise RequestError(f"{attribute.name} is 1 to 9, or 'fast'")
@@ -73,7 +82,7 @@ class ExportRequest:
         time_zone: IANA zone that timestamps are displayed in; None for UTC.
         sort: Columns to sort by; a leading ``-`` sorts downwards. Empty: the order of the source.
         limit: Keep at most this many rows of each table.
-        credentials: What happens to user names and passwords.
+        credentials: What happens to user names and passwords; the mode, or its name.
         compress: Whether formats that are not compressed by nature are gzipped.
         compress_level: 1 (quick) to 9 (small), or ``"fast"`` for ISA-L's quickest.
         openers: Who can open what mode ``full`` seals: references to keys (``"file:master.key"``), never keys; see
@@ -94,7 +103,7 @@ class ExportRequest:
     time_zone: str | None = None
     sort: tuple[str, ...] = ()
     limit: int | None = attrs.field(default=None, validator=_row_count)
-    credentials: CredentialMode = CredentialMode.SANITIZED
+    credentials: CredentialMode = attrs.field(default=CredentialMode.SANITIZED, converter=_mode)
     compress: bool = True
     compress_level: CompressionLevel = attrs.field(default=6, validator=_level)
     openers: tuple[str, ...] = ()

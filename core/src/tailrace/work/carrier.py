@@ -83,6 +83,11 @@ class Carrier:
     def _leases(self) -> LeaseKeeper:
         return LeaseKeeper(self.store, self.settings.jobs.lease)
 
+    def rest(self) -> None:
+        """Wait until nothing looks at the store any more; called when nothing is carried out."""
+        if "_leases" in vars(self):
+            self._leases.rest()
+
     @cached_property
     def _id(self) -> str:
         """As the holder of what it carries out itself."""

@@ -65,6 +65,14 @@ class LeaseKeeper:
                 self._held.remove(held)
             self._released.set()
 
+    def rest(self) -> None:
+        """Wait for the thread to end, where there is nothing left to keep: it may be having a last look at the store."""
+        with self._lock:
+            thread = None if self._held else self._thread
+        if thread is not None:
+            self._released.set()
+            thread.join()
+
     def _run(self) -> None:
         look_every = min(_LOOK_EVERY, self._lease / 8)
         while True:
