@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tailrace import CredentialMode, Engine, ExportRequest, RequestError, Settings, SinkRequest
+from tailrace import Engine, ExportRequest, Settings, SinkRequest
 
 
 def request(folder: Path) -> ExportRequest:
@@ -48,13 +48,3 @@ def test_closed_it_leaves_neither_threads_nor_files_and_can_be_used_again(tmp_pa
 def test_one_that_did_nothing_is_closed_without_making_anything(tmp_path: Path) -> None:
     Engine(Settings(home=tmp_path / "home")).close()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_credentials_mode_may_be_given_by_its_name() -> None:
-    assert ExportRequest("pool", "p.db", "csv", credentials="full").credentials is CredentialMode.FULL
-    with pytest.raises(RequestError) as refused:
-        ExportRequest("pool", "p.db", "csv", credentials="clear")
-    assert (refused.value.message, refused.value.hint) == (
-        "There is no credentials mode 'clear'.",
-        "There is: full, sanitized, reference.",
-    )

@@ -254,6 +254,33 @@ def test_secrets_that_are_numbers_are_kept_out_as_well(desk: Desk) -> None:
     assert desk.text() == "pin,id\n,1\n,2\n"
 
 
+@pytest.mark.parametrize(
+    "logins",
+    [
+        pytest.param([{"p": CANARY}, {"p": OTHER}], id="structs"),
+        pytest.param([[CANARY], [OTHER]], id="lists"),
+        pytest.param([CANARY.encode(), OTHER.encode()], id="bytes"),
+    ],
+)
+def test_secrets_that_could_not_be_searched_for_are_refused(desk: Desk, logins: list[Any]) -> None:
+    frame = pl.DataFrame({"login": logins, "note": [f"it is {CANARY}", ""]})
+    desk.engine.add_source("orders", lambda _call: frame, secrets=("login",))
+    with pytest.raises(SourceError, match="Secrets in login of table orders of the source orders are no single texts"):
+        desk.export()
+
+
+def test_what_polars_says_of_addresses_is_told_nobody(desk: Desk) -> None:
+    frame = pl.LazyFrame({"url": [f"http://kim:{CANARY}@192.0.2.1/"], "n": [1]})
+    frame = frame.with_columns(n=pl.col("url").cast(pl.Int64))
+    desk.engine.add_source("orders", lambda _call: frame, columns={"url": Meaning.URL})
+    with pytest.raises(SourceError) as caught:
+        desk.export()
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        assert CANARY not in repr(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
 def test_logins_are_removed_from_addresses(desk: Desk) -> None:
     frame = pl.DataFrame({"url": [f"http://kim:{CANARY}@192.0.2.1:8080/x", "http://192.0.2.2/"]})
     desk.engine.add_source("orders", lambda _call: frame, columns={"url": Meaning.URL})

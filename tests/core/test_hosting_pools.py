@@ -298,3 +298,28 @@ def test_what_the_application_raises_is_told_by_its_type(engine: Engine, tmp_pat
         export(engine, tmp_path, location="host:broken")
     assert CANARY not in repr(caught.value)
     assert not issubclass(PluginContractError, SourceError)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param([1, 2], id="numbers"),
+        pytest.param(["a", "a"], id="one key twice"),
+        pytest.param(["a"], id="too few"),
+        pytest.param(None, id="none"),
+    ],
+)
+def test_an_application_that_gives_no_key_for_each_new_proxy_is_told(
+    engine: Engine, tmp_path: Path, given: Any
+) -> None:
+    class Careless(Shelf):
+        def apply(self, add: list[dict[str, Any]], update: list[dict[str, Any]], remove: list[str]) -> list[str]:
+            super().apply(add, update, remove)
+            answer: list[str] = given
+            return answer
+
+    engine.add_pool("careless", Careless())
+    path = tmp_path / "more.csv"
+    path.write_text("protocol,host,port\nhttp,192.0.2.8,1080\nhttp,192.0.2.9,1080\n")
+    with pytest.raises(PluginContractError, match="gave no key of its own, as a text, for each of the new proxies"):
+        engine.apply_import(ImportRequest(path, "host:careless"))

@@ -73,7 +73,8 @@ class BadgeKeeper:
             suite = Suite(**one)
             self._suites[suite.where] = suite
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    # In quotes: pytest made this name public after the oldest version that will do.
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Print a line for each plugin."""
         if not self._suites or config.option.collectonly:
             return

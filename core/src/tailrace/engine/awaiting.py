@@ -89,6 +89,7 @@ class Awaiting(Exporting, Pools):
     async def _awaited(self, call: Callable[..., T], context: Context | None) -> T:
         from tailrace.hosting.awaiting import carried_out
 
+        self._check_process()
         given = context or Context()
         if iscoroutinefunction(given.on_progress):
             message = "Progress is told to a plain function, in the thread that exports."

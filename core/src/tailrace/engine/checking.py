@@ -54,6 +54,7 @@ class Checking(Asking):
     def _verifier(self, keys: Sequence[str], context: Context | None) -> "Callable[[Path], Verification]":
         from tailrace.pipeline.verify import verify
 
+        self._check_process()
         return partial(
             verify,
             registry=self.registry,

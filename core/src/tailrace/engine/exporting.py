@@ -48,6 +48,7 @@ class Exporting(Asking):
         """
         from tailrace.work.access import Operation
 
+        self._check_process()
         who = self._user(user)
         prepared = self._prepared(request, who, Operation.EXPORT)
         try:
@@ -165,6 +166,7 @@ class Exporting(Asking):
         """
         from tailrace.pipeline.estimate import estimate
 
+        self._check_process()
         who = self._user(user)
         prepared = self._preparation.ready(request, who)
         prepared.check_targets()

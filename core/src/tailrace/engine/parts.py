@@ -1,5 +1,6 @@
 """What an engine is made of: each part made when it is first needed, and once."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from tailrace.hosting.observers import Observer, Observers
 from tailrace.hosting.pools import HostPools
 from tailrace.hosting.sources import HostSources
 from tailrace.model.context import Context
-from tailrace.model.errors import PluginContractError
+from tailrace.model.errors import ConfigurationError, PluginContractError
 from tailrace.model.job import User
 from tailrace.model.request import ExportRequest
 from tailrace.model.work import RetryPolicy
@@ -73,6 +74,19 @@ class EngineParts(ABC):
         self._observers = Observers(self.registry, observers)
         self._host_sources = HostSources(self.registry)
         self._host_pools = HostPools()
+        self._process: int | None = None
+
+    def _check_process(self) -> None:
+        """Refuse to compute in a child of the process that did: neither threads nor polars survive a fork.
+
+        Raises:
+            ConfigurationError: It is one.
+        """
+        if self._process is None:
+            self._process = os.getpid()
+        elif self._process != os.getpid():
+            message = "This engine was used before its process was forked; neither its threads nor polars survive that."
+            raise ConfigurationError(message, hint="Make an engine in each process, after the fork.")
 
     @property
     def _is_plain(self) -> bool:

@@ -41,6 +41,7 @@ class Pools(Checking):
         """
         from tailrace.restore.importing import plan_import
 
+        self._check_process()
         context = context or Context()
         return plan_import(
             request,

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from tailrace.model.context import Context
+from tailrace.model.errors import CancelledError
 
 T = TypeVar("T")
 
@@ -99,13 +100,31 @@ def _awaited_in(loop: asyncio.AbstractEventLoop, given: Awaitable[T], context: C
 
     future = asyncio.run_coroutine_threadsafe(awaited(), loop)
     try:
-        while not ended.wait(_PATIENCE):
-            context.check()
+        _wait_for(ended, loop, context)
     except BaseException:
         future.cancel()
-        ended.wait(_LONGEST_END)
+        if loop.is_running():
+            ended.wait(_LONGEST_END)
         raise
     return future.result()
+
+
+def _wait_for(ended: threading.Event, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+    """Wait for what a loop does, as long as there is a loop that does it.
+
+    Raises:
+        CancelledError: Somebody asked to stop; or nobody runs the loop any more, so that this thread would wait for
+            ever, and keep the process from ending.
+        DeadlineError: The time is up.
+    """
+    still = 0.0
+    while not ended.wait(_PATIENCE):
+        context.check()
+        still = 0.0 if loop.is_running() else still + _PATIENCE
+        if loop.is_closed() or still > _LONGEST_END:
+            raise CancelledError(
+                "Its event loop does not run any more.", hint="Let the loop run to the end of the export."
+            )
 
 
 @contextmanager

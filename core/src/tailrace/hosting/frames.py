@@ -159,7 +159,11 @@ class HostSource:
         keeping = KeepingOut.of(self.name, call, secrets=self.secrets, bound=self.bound, said=self.columns)
         tables = [self._table(str(name), frame, schemas[str(name)], keeping) for name, frame in frames.items()]
         return Dataset(
-            tables, version=VERSION, notes=keeping.notes, secrets=keeping.told, private=bool(keeping.secrets)
+            tables,
+            version=VERSION,
+            notes=keeping.notes,
+            secrets=keeping.told,
+            private=bool(keeping.secrets or keeping.urls),
         )
 
     def _table(self, name: str, frame: Any, schema: "pl.Schema", keeping: KeepingOut) -> Table:

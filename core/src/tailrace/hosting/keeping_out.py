@@ -100,9 +100,15 @@ class KeepingOut:
             table: Name of the table.
 
         Raises:
-            SourceError: A column cannot be sealed, or nothing be bound to it.
+            SourceError: A column holds no single texts, cannot be sealed, or nothing be bound to it.
         """
+        import polars as pl
+
         secret = [name for name in self.secrets if name in schema]
+        unfit = [name for name in secret if schema[name].is_nested() or schema[name] == pl.Binary]
+        if unfit:
+            message = f"Secrets in {', '.join(unfit)} of table {table} of the source {self.source} are no single texts."
+            raise SourceError(message, hint="Make a column of each, of texts or numbers.")
         changes = [
             without_userinfo(_text(name, schema), removed=self._removed.logins).alias(name)
             for name in self.urls

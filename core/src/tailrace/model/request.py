@@ -33,6 +33,11 @@ def _mode(value: CredentialMode | str) -> CredentialMode:
         raise RequestError(f"There is no credentials mode {value!r}.", hint=f"There is: {modes}.") from None
 
 
+def _texts(_instance: object, attribute: "attrs.Attribute[tuple[str, ...]]", value: object) -> None:
+    if isinstance(value, str):
+        raise RequestError(f"{attribute.name} are several texts, not one", hint=f'Write {attribute.name}=("…",).')
+
+
 def _level(_instance: object, attribute: "attrs.Attribute[CompressionLevel]", value: CompressionLevel) -> None:
     if value != "fast" and value not in range(1, 10):
         raise RequestError(f"{attribute.name} is 1 to 9, or 'fast'")
@@ -96,17 +101,17 @@ class ExportRequest:
     location: str = attrs.field(repr=False)
     format: str
     sinks: tuple[SinkRequest, ...] = (SinkRequest("disk"),)
-    columns: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
+    columns: tuple[str, ...] = attrs.field(default=(), validator=_texts)
+    where: tuple[str, ...] = attrs.field(default=(), validator=_texts)
     since: str | None = None
     until: str | None = None
     time_zone: str | None = None
-    sort: tuple[str, ...] = ()
+    sort: tuple[str, ...] = attrs.field(default=(), validator=_texts)
     limit: int | None = attrs.field(default=None, validator=_row_count)
     credentials: CredentialMode = attrs.field(default=CredentialMode.SANITIZED, converter=_mode)
     compress: bool = True
     compress_level: CompressionLevel = attrs.field(default=6, validator=_level)
-    openers: tuple[str, ...] = ()
+    openers: tuple[str, ...] = attrs.field(default=(), validator=_texts)
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     notify: tuple[Notify, ...] | None = None
 

@@ -85,7 +85,11 @@ class RecordsTarget:
             {"key": row["key"], **{name: row[name] for name in row["changed"]}}
             for row in changes.update.iter_rows(named=True)
         ]
-        return _asked(self.kind, lambda: tuple(self.pool.apply(add, update, list(changes.remove))))
+        keys = _asked(self.kind, lambda: tuple(self.pool.apply(add, update, list(changes.remove)) or ()))
+        if len(set(keys)) != len(add) or not all(isinstance(key, str) for key in keys):
+            message = f"apply of {self.kind} gave no key of its own, as a text, for each of the new proxies."
+            raise PluginContractError(self.kind, message, hint="Look at the pool: its changes were made.")
+        return keys
 
     def _column(self, name: str, values: list[Any], dtype: "pl.DataType") -> "pl.Series":
         import polars as pl

@@ -48,6 +48,7 @@ class Store:
         self._lock = threading.RLock()
         self._engine: sa.Engine | None = None
         self._checked = False
+        self._writers = threading.RLock()
         self._process: int | None = None
 
     @classmethod
@@ -105,8 +106,22 @@ class Store:
             StoreBusyError: Locked, or away: later it may work.
             TailraceError: It cannot be used as it is.
         """
-        with store_errors(self.place), self._checked_engine().connect() as connection, _for_writing(connection).begin():
+        with (
+            self._in_turn(),
+            store_errors(self.place),
+            self._checked_engine().connect() as connection,
+            _for_writing(connection).begin(),
+        ):
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One writer of this process after the other: SQLite lets those wait longest who have waited longest."""
+        if not self.is_sqlite or self._process not in {None, os.getpid()}:
+            yield
+            return
+        with self._writers:
+            yield
 
     def upgrade(self) -> tuple[str | None, str]:
         """Make the tables, or bring them up to date.

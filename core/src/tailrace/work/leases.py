@@ -66,7 +66,7 @@ class LeaseKeeper:
             self._released.set()
 
     def rest(self) -> None:
-        """Wait for the thread to end, where there is nothing left to keep: it may be having a last look at the store."""
+        """Wait for the thread to end, where there is nothing left to keep: it may have a last look at the store."""
         with self._lock:
             thread = None if self._held else self._thread
         if thread is not None:
