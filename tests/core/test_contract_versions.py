@@ -10,7 +10,7 @@ import pytest
 from tailrace_sdk.fakes import LinesFormat
 
 import tailrace
-from tailrace import PluginContractError, hookimpl
+from tailrace import PluginContractError, PluginLoadError, hookimpl
 from tailrace.plugins import loading
 from tailrace.plugins.contract import CONTRACT, refusal
 from tailrace.plugins.doctor import examine
@@ -50,14 +50,29 @@ def test_the_version_is_public_and_its_own_plugins_are_taken() -> None:
     assert registry.format("lines").outdated == ()
 
 
-def test_a_plugin_for_a_later_contract_says_so_when_it_is_asked_for() -> None:
-    registry = Registry(explicit=[("lines", plugin(tailrace_contract="9.0"))], discover=False)
+def test_a_plugin_for_a_later_contract_says_so_when_it_is_asked_for(distribute: Any, importable: Any) -> None:
+    module = "from types import SimpleNamespace\ntailrace_contract = '9.0'\n"
+    importable(distribute("later-lines", plugins={"format": {"lines": "later_lines"}}, modules={"later_lines": module}))
+    registry = Registry()
     with pytest.raises(PluginContractError) as refused:
         registry.format("lines")
     assert f"it was written for the contract 9.0 of plugins, and this Tailrace has {CONTRACT}" in refused.value.message
-    assert "pip install --upgrade" in refused.value.hint
+    assert "pip install --upgrade tailrace-core" in refused.value.hint
     (finding,) = [one for one in examine(registry) if one.subject == "format.lines"]
     assert (finding.verdict, "contract 9.0" in finding.message) == ("problem", True)
+
+
+def test_what_an_application_hands_over_is_mended_there() -> None:
+    registry = Registry(explicit=[("lines", plugin(tailrace_contract="0.1"))], discover=False)
+    with pytest.raises(PluginContractError) as refused:
+        registry.format("lines")
+    assert refused.value.hint == "The application handed it over: mend it there."
+
+
+def test_a_misspelt_hook_is_told_though_it_is_the_only_one() -> None:
+    with pytest.raises(PluginLoadError) as refused:
+        Registry(explicit=[("lines", SimpleNamespace(tailrace_fromat=hookimpl(lambda: None)))], discover=False)
+    assert "a hook that does not exist: 'tailrace_fromat' (did it mean 'tailrace_format'?)" in refused.value.message
 
 
 class OldSpecifications:

@@ -125,6 +125,15 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_file_on_the_way_there_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError) as refused:
+        make_project(new_project(PluginName("sink", "drop")), tmp_path / "file" / "drop")
+    assert not isinstance(refused.value, AlreadyExistsError)
+    assert "a part of the path is not a folder" in refused.value.message
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_what_could_not_be_written_whole_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_text = Path.write_text
 

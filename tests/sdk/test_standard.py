@@ -173,6 +173,30 @@ def test_what_is_left_out_is_in_the_badge(
     assert run(pytester, tests, *arguments) == [f"kettle tin: {verdict}: {told}"]
 
 
+def test_a_case_that_is_left_out_leaves_out_its_test(pytester: pytest.Pytester) -> None:
+    told = ["kettle tin: incomplete: 1 passed, 1 not applicable, 1 not run"]
+    assert run(pytester, TIN, "--deselect", "test_kettle.py::TestTin::test_it_holds[3]") == told
+    assert (
+        badge(pytester.runpytest_subprocess("-n2", "--deselect", "test_kettle.py::TestTin::test_it_holds[3]")) == told
+    )
+
+
+def test_a_skip_of_the_authors_does_not_pass_for_one_of_the_kit(pytester: pytest.Pytester) -> None:
+    skipping = (
+        "    @pytest.fixture(autouse=True)\n    def left_out(self):\n        pytest.skip('not applicable: not now')"
+    )
+    assert run(pytester, f"{TIN}{skipping}") == ["kettle tin: incomplete: 0 passed, 1 not applicable, 2 skipped"]
+
+
+def test_tests_are_not_exchanged_behind_the_back_of_the_kit(pytester: pytest.Pytester) -> None:
+    behind = (
+        "    @pytest.fixture(autouse=True)\n    def _applies(self):\n        pass\n\n"
+        "for name in ('test_it_boils', 'test_it_whistles', 'test_it_holds'):\n"
+        "    setattr(TestTin, name, lambda self: None)"
+    )
+    assert run(pytester, f"{TIN}{behind}") == ["kettle tin: does not conform: 0 passed, 3 failed"]
+
+
 def test_a_class_that_others_stand_on_need_not_run_itself(pytester: pytest.Pytester) -> None:
     tests = TIN.replace("TestTin", "Tin") + "\nclass TestWhistling(Tin):\n    whistles = True"
     assert run(pytester, tests) == ["kettle tin (whistles): conforms: 3 passed"]

@@ -25,6 +25,12 @@ STATEMENT: Final = "tailrace_contract"
 """Name of the attribute by which the module or object of an entry point says what it was written for."""
 
 
+def is_newer(stated: object, *, offered: str = CONTRACT) -> bool:
+    """Whether a plugin was written for a version that this engine does not have yet."""
+    wanted, ours = _numbers(stated), _numbers(offered)
+    return wanted is not None and ours is not None and wanted > ours
+
+
 def refusal(stated: object, *, offered: str = CONTRACT, oldest_major: int = OLDEST_MAJOR) -> str:
     """Why a plugin that was written for a version cannot be used, as a clause; empty where it can.
 
@@ -35,14 +41,18 @@ def refusal(stated: object, *, offered: str = CONTRACT, oldest_major: int = OLDE
     """
     if stated is None:
         return ""
-    found = re.fullmatch(r"(\d{1,4})\.(\d{1,4})", stated) if isinstance(stated, str) else None
-    if found is None:
+    numbers = _numbers(stated)
+    if numbers is None:
         return f"its {STATEMENT} is not a version such as {offered!r}"
-    major, minor = int(found[1]), int(found[2])
-    our_major, our_minor = map(int, offered.split("."))
-    if major < oldest_major:
+    if numbers < (oldest_major, 0):
         taken = f"{oldest_major}.0 to {offered}" if offered != f"{oldest_major}.0" else offered
         return f"it was written for the contract {stated} of plugins, and this Tailrace takes {taken}"
-    if major > our_major or (major == our_major and minor > our_minor):
+    if is_newer(stated, offered=offered):
         return f"it was written for the contract {stated} of plugins, and this Tailrace has {offered}"
     return ""
+
+
+def _numbers(stated: object) -> tuple[int, int] | None:
+    """Major and minor; None for what is no version."""
+    found = re.fullmatch(r"(\d{1,4})\.(\d{1,4})", stated) if isinstance(stated, str) else None
+    return None if found is None else (int(found[1]), int(found[2]))

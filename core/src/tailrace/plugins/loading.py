@@ -15,7 +15,7 @@ import pluggy
 from tailrace.model.errors import PluginContractError, PluginError, PluginLoadError
 from tailrace.model.metric import Metric
 from tailrace.plugins import hookspecs
-from tailrace.plugins.contract import STATEMENT, refusal
+from tailrace.plugins.contract import STATEMENT, is_newer, refusal
 from tailrace.plugins.kinds import ExportEvent, Format, Source
 from tailrace.plugins.sinks import Sink
 from tailrace.reading.userinfo import redacted
@@ -52,13 +52,17 @@ class LoadFailure(Exception):  # noqa: N818 - carried to the registry, which kee
         reason: What happened, as a clause: ``"it raised ValueError when imported"``.
         remedy: What the reader can do about it, as a sentence; empty for the usual advice.
         error: The class of error that asking for the plugin raises.
+        upgrade: The distribution whose newer version may help, where it is not the plugin's own.
     """
 
-    def __init__(self, reason: str, *, remedy: str = "", error: type[PluginError] = PluginLoadError) -> None:
+    def __init__(
+        self, reason: str, *, remedy: str = "", error: type[PluginError] = PluginLoadError, upgrade: str = ""
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
         self.error = error
+        self.upgrade = upgrade
 
 
 def new_manager(specifications: ModuleType | type = hookspecs) -> pluggy.PluginManager:
@@ -74,13 +78,21 @@ def new_manager(specifications: ModuleType | type = hookspecs) -> pluggy.PluginM
 
 def implemented_kinds(plugin: object) -> tuple[str, ...]:
     """The kinds whose hook a module or object implements, without registering it."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    names: set[str] = set()
-    for attribute in dir(plugin):
-        marked = manager.parse_hookimpl_opts(plugin, attribute)
-        if marked is not None:
-            names.add(marked.get("specname") or attribute)
+    names = _marked(plugin)
     return tuple(kind for kind, hooks in HOOKS.items() if names & set(hooks))
+
+
+def misspelt_hook(plugin: object) -> str:
+    """What a module or object implements that is no hook, as a clause; empty where there is nothing of that kind."""
+    strange = sorted(_marked(plugin) - set(_known_hooks()))
+    return _no_hook(strange[0]) if strange else ""
+
+
+def _marked(plugin: object) -> set[str]:
+    """The names of the hooks that a module or object says it implements."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    marked = {attribute: manager.parse_hookimpl_opts(plugin, attribute) for attribute in dir(plugin)}
+    return {options.get("specname") or attribute for attribute, options in marked.items() if options is not None}
 
 
 def import_target(load: Callable[[], object]) -> object:
@@ -109,7 +121,7 @@ def check_contract(plugin: object) -> None:
     stated = getattr(plugin, STATEMENT, None)
     reason = refusal(stated)
     if reason:
-        raise LoadFailure(reason, error=PluginContractError)
+        raise LoadFailure(reason, error=PluginContractError, upgrade="tailrace-core" if is_newer(stated) else "")
 
 
 def deprecated_arguments(manager: pluggy.PluginManager, implementations: Mapping[str, pluggy.HookImpl]) -> list[str]:
@@ -263,12 +275,17 @@ def _unknown_hooks(manager: pluggy.PluginManager, registered: str) -> str:
         if not caller.has_spec()
         and any(one.plugin_name == registered and not one.optionalhook for one in caller.get_hookimpls())
     ]
-    if not unknown:
-        return ""
-    known = [hook for hook in vars(hookspecs) if hook.startswith(f"{hookspecs.PROJECT}_")]
-    close = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.6)
+    return _no_hook(unknown[0]) if unknown else ""
+
+
+def _known_hooks() -> list[str]:
+    return [hook for hook in vars(hookspecs) if hook.startswith(f"{hookspecs.PROJECT}_")]
+
+
+def _no_hook(name: str) -> str:
+    close = difflib.get_close_matches(name, _known_hooks(), n=1, cutoff=0.6)
     guess = f" (did it mean {close[0]!r}?)" if close else ""
-    return f"it implements a hook that does not exist: {unknown[0]!r}{guess}"
+    return f"it implements a hook that does not exist: {name!r}{guess}"
 
 
 def _breach(offered: object, kind: str) -> str:

@@ -402,7 +402,8 @@ class Registry:
             found = loading.register(self._manager, plugin, kind=kind, name=name)
             offered = loading.hooks_of(found) if kind == "hook" else loading.obtain(found, kind=kind)
         except loading.LoadFailure as failure:
-            remedy = f"{failure.remedy} {_advice(kind, name, distribution)}".strip()
+            advice = _GIVEN if key in self._explicit else _advice(kind, name, failure.upgrade or distribution)
+            remedy = f"{failure.remedy} {advice}".strip()
             self._failures[key] = PluginFailure(
                 kind, name, distribution, version, failure.reason, remedy, failure.error, failure.__cause__
             )
@@ -449,13 +450,15 @@ class Registry:
 
 def _explicit(given: Iterable[tuple[str, object]]) -> Iterator[tuple[Key, object]]:
     for name, plugin in given:
-        from tailrace.plugins.loading import HOOKS, implemented_kinds
+        from tailrace.plugins.loading import HOOKS, implemented_kinds, misspelt_hook
 
         kinds = implemented_kinds(plugin)
         if not kinds:
+            misspelt = misspelt_hook(plugin)
+            found = f"cannot be used: {misspelt}" if misspelt else "implements none of Tailrace's hooks"
             raise PluginLoadError(
                 name,
-                f"The plugin {name!r} that was handed over implements none of Tailrace's hooks.",
+                f"The plugin {name!r} that was handed over {found}.",
                 hint=f"Mark one of {', '.join(itertools.chain.from_iterable(HOOKS.values()))} with @hookimpl.",
             )
         for kind in kinds:
@@ -476,6 +479,10 @@ def _conflict(kind: str, name: str, rivals: list[Candidate]) -> PluginConflictEr
         hint=f'Pick one in the settings: [plugins.prefer] "{kind}.{name}" = "{rivals[0].distribution}"; '
         "or uninstall the other.",
     )
+
+
+_GIVEN = "The application handed it over: mend it there."
+"""What there is to do about a plugin that no distribution brought."""
 
 
 def _advice(kind: str, name: str, distribution: str) -> str:

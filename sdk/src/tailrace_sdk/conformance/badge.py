@@ -8,9 +8,9 @@ import attrs
 
 from tailrace_sdk.conformance.standard import NOT_APPLICABLE, Conformance, standard_tests
 
-Outcome = Literal["passed", "failed", "not applicable", "expected failure", "skipped"]
+Outcome = Literal["passed", "failed", "not applicable", "expected failure", "skipped", "not run"]
 
-_ORDER: tuple[Outcome, ...] = ("failed", "skipped", "expected failure", "passed", "not applicable")
+_ORDER: tuple[Outcome, ...] = ("failed", "not run", "skipped", "expected failure", "passed", "not applicable")
 """Of several outcomes of a parametrized test, the first of these is what the test came to."""
 
 
@@ -106,7 +106,9 @@ def _line(subject: str, suites: Sequence[Suite], results: Sequence[Result]) -> s
     worst = {test: min(seen, key=_ORDER.index) for test, seen in outcomes.items()}
     counts = Counter(worst.values())
     ran = {(result.where, result.test) for result in results}
-    not_run = len({test for suite in suites for test in suite.asked_for if (suite.where, test) not in ran})
+    not_run = counts["not run"] + len(
+        {test for suite in suites for test in suite.asked_for if (suite.where, test) not in ran}
+    )
     complete = counts["passed"] > 0 and not (counts["skipped"] or not_run)
     verdict = "does not conform" if counts["failed"] else "conforms" if complete else "incomplete"
     others: tuple[Outcome, ...] = ("failed", "expected failure", "not applicable", "skipped")

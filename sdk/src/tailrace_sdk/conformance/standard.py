@@ -27,6 +27,16 @@ F = TypeVar("F", bound=Callable[..., None])
 NOT_APPLICABLE = "not applicable"
 """How the reason begins for which a standard test that needs a lacking capability is skipped."""
 
+
+class NotApplicable(pytest.skip.Exception):  # type: ignore[name-defined, misc]  # pytest has it as an attribute only
+    """The kit itself leaves a test out; a skip of the author's is told as such, whatever its reason."""
+
+    __module__ = "builtins"  # pytest shows it as it shows its own
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{NOT_APPLICABLE}: {why}")
+
+
 _MARK = "__tailrace_standard__"
 
 
@@ -87,7 +97,12 @@ def _takes_the_place(cls: type, name: str) -> bool:
     return not (of_one_house and isinstance(getattr(vars(latest)[name], _MARK, None), Standard))
 
 
-def _refuse_silent_override(cls: type, name: str) -> None:
+def refuse_silent_override(cls: type, name: str) -> None:
+    """Refuse a class that puts something in the place of a standard test without saying why.
+
+    Raises:
+        TypeError: It does.
+    """
     marks = getattr(getattr(cls, name), "pytestmark", [])
     if _takes_the_place(cls, name) and not any(mark.name == "xfail" and _reason(mark) for mark in marks):
         message = (
@@ -128,7 +143,7 @@ class Conformance:
             if unknown:
                 message = f"{cls.__name__}.{name} needs {min(unknown)}, which is no capability of its kind"
                 raise TypeError(message)
-            _refuse_silent_override(cls, name)
+            refuse_silent_override(cls, name)
 
     @pytest.fixture(autouse=True)
     def _applies(self, request: pytest.FixtureRequest) -> None:
@@ -138,12 +153,12 @@ class Conformance:
         if known is None:
             return
         # Once more: an attribute of a class can be changed after the class was made.
-        _refuse_silent_override(type(self), name)
+        refuse_silent_override(type(self), name)
         if any(not mark.kwargs.get("reason") for mark in request.node.iter_markers("xfail")):
             pytest.fail(f"{type(self).__name__}.{name} is expected to fail, and nothing says why: xfail(reason=…)")
         for capability in known.needs:
             if capability not in self.claimed():
-                pytest.skip(f"{NOT_APPLICABLE}: {capability} is false")
+                raise NotApplicable(f"{capability} is false")
 
     @classmethod
     def claimed(cls) -> tuple[str, ...]:

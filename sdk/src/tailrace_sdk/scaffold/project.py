@@ -1,6 +1,8 @@
 """The files of a new project: rendered from the templates of this package, and written into a folder of their own."""
 
+import errno
 import importlib.metadata
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -81,7 +83,11 @@ def make_project(project: Project, folder: Path) -> None:
         StorageError: It cannot be written.
     """
     with storage_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            # Something on the way there is a file.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         try:
             folder.mkdir()
         except FileExistsError:
