@@ -52,8 +52,9 @@ def test_only_an_engine_that_was_not_used_survives_a_fork(tmp_path: Path, before
 CALLS = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tailrace import ConfigurationError, Engine, ExportRequest, Settings, SinkRequest, User
+from tailrace import ConfigurationError, Engine, ExportRequest, ImportRequest, Settings, SinkRequest, User
 
+imported = ImportRequest(Path("list.txt"), "pool.txt")
 request = ExportRequest("analytics", "rows.csv", "csv", (SinkRequest("disk", target="out"),))
 engine = Engine(Settings(home=Path("home").absolute()))
 path = engine.export(request).artifacts[0].path
@@ -63,6 +64,8 @@ calls = {
     "estimate": lambda: engine.estimate(request),
     "verify": lambda: engine.verify(path),
     "aestimate": lambda: asyncio.run(engine.aestimate(request)),
+    "plan_import": lambda: engine.plan_import(imported),
+    "apply_import": lambda: engine.apply_import(imported),
 }
 child = os.fork()
 if child == 0:
@@ -79,11 +82,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_nothing_that_computes_hangs_in_the_child_of_an_engine_that_did(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a\n1\n")
+    (tmp_path / "list.txt").write_text("192.0.2.1:8080\n")
     command = [sys.executable, "-W", "ignore", "-c", CALLS]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     hint = "Make an engine in each process, after the fork."
-    assert done.stdout.splitlines() == [f"{name} {hint}" for name in ("export", "estimate", "verify", "aestimate")]
+    calls = ("export", "estimate", "verify", "aestimate", "plan_import", "apply_import")
+    assert done.stdout.splitlines() == [f"{name} {hint}" for name in calls]
+    assert not (tmp_path / "pool.txt").exists()
 
 
 STOPPED = """

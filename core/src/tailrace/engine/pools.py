@@ -76,6 +76,7 @@ class Pools(Checking):
         """
         from tailrace.restore.importing import apply_import
 
+        self._check_process()
         context = context or Context()
         with self.audit.recording("import", self._user(user), source="pool", file=str(request.path)) as facts:
             result = apply_import(
@@ -115,6 +116,7 @@ class Pools(Checking):
         """
         from tailrace.restore.importing import undo_import
 
+        self._check_process()
         with self.audit.recording("import.undo", self._user(user), source="pool", thing=import_id) as facts:
             result = undo_import(
                 import_id,
@@ -156,6 +158,7 @@ class Pools(Checking):
         """
         from tailrace.restore.drill import drill
 
+        self._check_process()
         context, keys = context or Context(), tuple(keys) or self.settings.vault.keys
         return drill(
             Path(backup),
@@ -224,6 +227,7 @@ class Pools(Checking):
         """
         from tailrace.restore.unlocking import resolver_of, unlock
 
+        self._check_process()
         file = self.keeper.read_pool(call)
         self._check_signer(call.path, file.digest)
         resolve = resolver_of(resolver) if isinstance(resolver, str) else resolver
@@ -240,4 +244,5 @@ class Pools(Checking):
         return self.open_pool_file(call, keys=request.keys, resolver=request.resolver)
 
     def _read_pool(self, path: Path, context: Context | None) -> "PoolFile":
+        self._check_process()
         return self.keeper.read_pool(self.read_pool_call(path, context=context))
