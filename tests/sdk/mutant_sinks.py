@@ -33,6 +33,7 @@ from tailrace import (
     TransientError,
     encode_manifest,
     hookimpl,
+    option,
     publish,
 )
 
@@ -147,6 +148,41 @@ class CallsFullDisksTransient(DiskSink):
             raise TransientError(error.message) from None
 
 
+class DeliversWhatWasCalledOff(DiskSink):
+    def deliver(self, call: DeliverCall) -> Receipt:
+        return super().deliver(attrs.evolve(call, context=Context()))
+
+
+class RemembersWhatItPut(DiskSink):
+    def __init__(self) -> None:
+        self._put: dict[str, Receipt] = {}
+
+    def deliver(self, call: DeliverCall) -> Receipt:
+        if call.delivery not in self._put:
+            self._put[call.delivery] = super().deliver(call)
+        return self._put[call.delivery]
+
+
+@attrs.frozen
+class _SecretiveOptions(DiskOptions):
+    password: str = option("canary-of-an-option", secret=True, help="Nothing is done with it but what is a fault.")
+
+
+class LogsItsSecretOption(DiskSink):
+    options_type: type = _SecretiveOptions
+
+    def deliver(self, call: DeliverCall) -> Receipt:
+        logging.getLogger("tailrace_sink_disk").info("logging in with %s", call.options.password)
+        return super().deliver(call)
+
+
+class NotesItsSecretOption(DiskSink):
+    options_type: type = _SecretiveOptions
+
+    def deliver(self, call: DeliverCall) -> Receipt:
+        return attrs.evolve(super().deliver(call), note=f"Logged in with {call.options.password}.")
+
+
 class DeliversTooEarly(DiskSink):
     def staging(self, call: StagingCall) -> Path:
         folder = super().staging(call)
@@ -208,6 +244,12 @@ class ClaimsWhatIsLikely(Wrapped):
     def said(self, call: DeliverCall, receipt: Receipt) -> Receipt:
         likely = receipt.transient and "answer" in receipt.error
         return attrs.evolve(receipt, delivered=receipt.delivered or likely, place="there, surely")
+
+
+class TakesSilenceForYes(Wrapped):
+    def said(self, call: DeliverCall, receipt: Receipt) -> Receipt:
+        silent = "silent for" in receipt.error
+        return attrs.evolve(receipt, delivered=receipt.delivered or silent, place="there, surely")
 
 
 class QuotesTheUrl(Wrapped):
@@ -344,6 +386,10 @@ DISK = (
     Prints,
     SwallowsErrors,
     CallsFullDisksTransient,
+    DeliversWhatWasCalledOff,
+    RemembersWhatItPut,
+    LogsItsSecretOption,
+    NotesItsSecretOption,
     DeliversTooEarly,
     BelievesNames,
 )
@@ -352,6 +398,7 @@ WEBHOOK = (
     TriesForEver,
     GivesUpAtOnce,
     ClaimsWhatIsLikely,
+    TakesSilenceForYes,
     QuotesTheUrl,
     LogsTheUrl,
     QuotesTheSecretInACause,

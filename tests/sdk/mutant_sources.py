@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -31,6 +31,7 @@ from tailrace import (
     SourceError,
     Table,
     TimeRange,
+    filter_expression,
     hookimpl,
 )
 
@@ -196,6 +197,17 @@ class SeesWhatIsWrittenLater(OfPool):
         return attrs.evolve(table, frame=register_io_source(read, schema=schema))
 
 
+class KeepsWhatItReadOnce(OfPool):
+    def __init__(self) -> None:
+        self.read: dict[str, pl.DataFrame] = {}
+
+    def table(self, table: Table, call: SourceCall) -> Table:
+        place = str(call.folder / call.location)
+        if place not in self.read:
+            self.read[place] = table.frame.collect()
+        return attrs.evolve(table, frame=self.read[place].lazy(), count_rows=lambda: self.read[place].height)
+
+
 class Partitioned(Mutant):
     def partitions(self, call: SourceCall, most: int) -> Sequence[Partition]:
         real = self.real
@@ -219,6 +231,50 @@ class LosesAPart(Partitioned):
 class TakesAnyPartForEverything(Partitioned):
     def asked(self, call: SourceCall) -> SourceCall:
         return attrs.evolve(call, partition=None)
+
+
+class LosesRowsOfTheRangeInParts(Partitioned):
+    def table(self, table: Table, call: SourceCall) -> Table:
+        if call.partition is None or call.window is None:
+            return table
+        early = call.window.until - timedelta(seconds=1)
+        return attrs.evolve(table, frame=table.frame.filter(pl.col("timestamp") < early))
+
+
+class HasNoTablesInParts(Partitioned):
+    def made(self, dataset: Dataset, call: SourceCall) -> Dataset:
+        return attrs.evolve(dataset, tables=[]) if call.partition and call.tables else dataset
+
+
+class LetsPasswordsThroughInParts(Partitioned):
+    def table(self, table: Table, call: SourceCall) -> Table:
+        if call.partition is None:
+            return table
+        start, stop = call.partition["start"], call.partition["stop"]
+        log = pl.read_csv(call.folder / call.location, infer_schema=False)
+        return attrs.evolve(table, frame=table.frame.with_columns(log["endpoint"][start:stop]))
+
+
+class RestrictsItself(Partitioned):
+    """No mutant yet: a source that splits, and applies ranges and filters itself, as no real one does both."""
+
+    def made(self, dataset: Dataset, call: SourceCall) -> Dataset:
+        return attrs.evolve(dataset, tables=[self.table(table, call) for table in dataset.tables], restricted=True)
+
+    def table(self, table: Table, call: SourceCall) -> Table:
+        frame, schema = table.frame, table.frame.collect_schema()
+        for text in call.where:
+            frame = frame.filter(filter_expression(text, schema, now=call.moment, time_zone=call.time_zone))
+        if call.window is not None and call.window.since is not None:
+            frame = frame.filter(pl.col("timestamp") >= call.window.since)
+        if call.window is not None:
+            frame = frame.filter(pl.col("timestamp") < call.window.until)
+        return attrs.evolve(table, frame=frame)
+
+
+class ForgetsFiltersInParts(RestrictsItself):
+    def table(self, table: Table, call: SourceCall) -> Table:
+        return super().table(table, call if call.partition is None else attrs.evolve(call, where=()))
 
 
 class ReadsFromItsWorkingFolder(Mutant):
@@ -321,12 +377,25 @@ _sources = importlib.import_module("test_conformance_sources")
 TestCsvLog, TestHealth, TestProxyList = _sources.TestCsvLog, _sources.TestHealth, _sources.TestProxyList
 TestSqliteLog = _sources.TestSqliteLog
 
+
+class TestRestrictingLog(TestCsvLog):  # type: ignore[misc, valid-type]  # a class of a module that is loaded by name
+    target = "mutant_sources:RestrictsItself.plugin"
+    installed = False
+    restricts = True
+
+    def chosen(self, numbers: Sequence[int]) -> tuple[str, Sequence[int]]:
+        return "not success", [number for number in numbers if number % 7 == 0]
+
+
+WHOLE = {Mutant, OfHealth, OfPool, Partitioned, RestrictsItself}
+"""Those that have no fault."""
+
 MUTANTS: Mapping[type[Mutant], type[SourceConformance]] = {
-    mutant: {"tailrace_source_analytics": TestCsvLog, "tailrace_source_health": TestHealth}.get(
-        mutant.of, TestProxyList
-    )
+    mutant: TestRestrictingLog
+    if issubclass(mutant, RestrictsItself)
+    else {"tailrace_source_analytics": TestCsvLog, "tailrace_source_health": TestHealth}.get(mutant.of, TestProxyList)
     for mutant in list(vars().values())
-    if isinstance(mutant, type) and issubclass(mutant, Mutant) and mutant not in {Mutant, OfHealth, OfPool, Partitioned}
+    if isinstance(mutant, type) and issubclass(mutant, Mutant) and mutant not in WHOLE
 }
 """Which conformance class each is to be found by."""
 

@@ -229,6 +229,13 @@ class TellsItsSecret(Locked):
         super().write(call)
 
 
+class TellsOfEverything(Mutant):
+    def write(self, call: WriteCall) -> None:
+        for table in call.tables:
+            call.note(f"Values may have been changed in: {', '.join(table.frame.collect_schema())}.")
+        self._whole.write(call)
+
+
 class TellsNothing(Mutant):
     def write(self, call: WriteCall) -> None:
         self._whole.write(attrs.evolve(call, note=lambda _note: None))
@@ -251,6 +258,19 @@ changes_line_ends = Changed(CSV, texts(lambda text: text.str.replace_all("\r\n",
 cuts_long_texts = Changed(CSV, texts(lambda text: text.str.slice(0, 30_000)))
 rounds_numbers = Changed(CSV, lambda frame: frame.with_columns(pl.selectors.float().round(12)))
 forgets_fractions = Changed(CSV, lambda frame: frame.with_columns(pl.selectors.datetime().dt.truncate("1s")))
+dates_what_has_no_date = Changed(
+    CSV,
+    lambda frame: frame.with_columns(
+        (pl.selectors.date() | pl.selectors.datetime()).cast(pl.String).fill_null("1800-01-01")
+    ),
+)
+moves_days = Changed(CSV, lambda frame: frame.with_columns(pl.selectors.datetime().dt.offset_by("1d")))
+turns_truths_around = Changed(CSV, lambda frame: frame.with_columns(pl.selectors.boolean().not_()))
+excuses_blanks = TellsOfEverything(
+    Changed(CSV, lambda frame: frame.with_columns(pl.when(pl.lit(value=False)).then(pl.selectors.integer())))
+)
+excuses_blanks_unread = excuses_blanks
+takes_null_for_na = Changed(CSV, texts(lambda text: text.fill_null("N/A")))
 writes_its_header_twice = WritesItsHeaderTwice(CSV)
 goes_by_the_clock = GoesByTheClock(JSON)
 goes_by_hashes = GoesByHashes(JSON)

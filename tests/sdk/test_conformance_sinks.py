@@ -30,6 +30,7 @@ class TestEmail(SinkConformance):
     name = "email"
     configurable = addressed = checks_targets = judges_sizes = messages = transactional = idempotent = True
     HOPELESS = (None, "", "no address", "ann@example.com\r\nbob@example.com")
+    IMPATIENT: ClassVar[Mapping[str, Any]] = {"total_timeout": 2.0}
     LARGE = 8 * MIB  # the mail server of these tests reads line by line
 
     @pytest.fixture
@@ -51,6 +52,7 @@ class Webhook(SinkConformance):
     name = "webhook"
     configurable = addressed = checks_targets = judges_sizes = messages = idempotent = hears_retry_after = True
     HOPELESS = (None, "", "nobody", "ftp://example.com/", "https://10.0.0.1/", "https://user:word@example.com/")
+    IMPATIENT: ClassVar[Mapping[str, Any]] = {"timeout": 0.5}
 
     @pytest.fixture
     def server(self) -> Iterator[WebhookServer]:

@@ -23,10 +23,15 @@ FOUND_BY = {
     ("SamplesWhatIsNotThere", CSV): "test_samples_are_rows_of_the_table",
     ("DescribesColumnsInAnotherOrder", CSV): "test_columns_are_described_as_they_are_in_the_frame",
     ("SeesWhatIsWrittenLater", LIST): "test_what_is_written_meanwhile_is_not_seen",
+    ("KeepsWhatItReadOnce", LIST): "test_what_is_written_meanwhile_is_not_seen",
     ("KeepsWhatIsOpenInItself", LIST): "test_it_can_be_open_several_times_at_once",
     ("HasPartsThatOverlap", CSV): "test_parts_are_together_the_whole",
     ("LosesAPart", CSV): "test_parts_are_together_the_whole",
     ("TakesAnyPartForEverything", CSV): "test_a_part_that_is_none_of_its_own_is_refused",
+    ("LosesRowsOfTheRangeInParts", CSV): "test_parts_of_a_request_are_together_what_it_asks_for",
+    ("HasNoTablesInParts", CSV): "test_parts_of_a_request_are_together_what_it_asks_for",
+    ("ForgetsFiltersInParts", "TestRestrictingLog"): "test_parts_of_a_request_are_together_what_it_asks_for",
+    ("LetsPasswordsThroughInParts", CSV): "test_no_secret_is_in_a_part[sanitized]",
     ("ReadsFromItsWorkingFolder", CSV): "test_relative_locations_count_from_the_folder_of_whoever_asks",
     ("LeaksADescriptor", CSV): "test_closing_gives_back_files_and_threads",
     ("TouchesWhatItReads", CSV): "test_nothing_is_written_to_what_it_reads",
@@ -89,6 +94,6 @@ def test_the_mutant_is_found_and_the_real_source_passes(outcomes: Outcomes, muta
 
 
 def test_every_mutant_that_there_is_is_looked_for(outcomes: Outcomes) -> None:
-    real = {"TestCsvLog", "TestHealth", "TestProxyList", "TestSqliteLog"}
+    real = {"TestCsvLog", "TestHealth", "TestProxyList", "TestSqliteLog", "TestRestrictingLog"}
     made = {name.removeprefix("Test") for name in outcomes.classes - real if name.startswith("Test")}
     assert made == {mutant for mutant, _real in FOUND_BY}

@@ -63,11 +63,14 @@ class DiskSink:
         A name that holds the time of the export gets ``-2``, ``-3`` … where it is taken.
 
         Raises:
+            CancelledError: Somebody asked to stop before it began.
+            DeadlineError: The time was up before it began.
             AlreadyExistsError: A constant name is taken, or another file of this export has it.
             NotAllowedError: The name is taken by a link, folder or device.
             NoSpaceError: The disk is full.
             StorageError: Anything else that the file system refuses.
         """
+        call.context.check()
         options: DiskOptions = call.options
         parcel = call.parcel
         place = place_of(StagingCall(call.target, options, parcel.fields, call.folder))

@@ -134,7 +134,8 @@ class FormatTests(PluginConformance):
 
         Returns:
             Tables by name (the only one of a file may have any name), of the types that the reader gives, with null
-            where there is no value; None where nobody reads such files.
+            where there is no value, and moments either typed, or as texts that have their year, month, day, hour and
+            minute in digits; None where nobody reads such files.
         """
         if not self.reads:
             return None

@@ -78,7 +78,7 @@ class ContentTests(FormatTests):
 
         for other in ({}, {"other": [1]}):
             contents = []
-            for text in (None, "", "null", " ", '""'):
+            for text in (None, "", "null", "NULL", "None", "NaN", "nan", "N/A", "NA", "n/a", "-", "\\N", " ", '""'):
                 frame = pl.DataFrame({_SAID: pl.Series([text], dtype=pl.String), **other})
                 written = self.written_or_refused(engine, memory_table("rows", frame), _SAID)
                 if written is not None:

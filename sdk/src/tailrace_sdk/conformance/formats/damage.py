@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-import pytest
-
 from tailrace import Engine, IntegrityError
 from tailrace_sdk.conformance.formats.base import FormatTests, Written
-from tailrace_sdk.conformance.standard import standard
+from tailrace_sdk.conformance.standard import NotApplicable, standard
 
 _ROWS = 200
 
@@ -66,7 +64,7 @@ class DamageTests(FormatTests):
         Count each row where it is, not by a number that is written somewhere in the file.
         """
         if self.documents:
-            pytest.skip("not applicable: what a document shows is not what it is counted from")
+            raise NotApplicable("what a document shows is not what it is counted from")
         written = self.write(engine, self.make.table(rows=_ROWS))
         size, most = len(written.content), len(written.content) // 10
         for start in range(most, size - 2 * most, max(1, size // 9)):

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import attrs
 import pytest
 
 from tailrace_sdk.conformance.plugin import PluginConformance
 from tailrace_sdk.conformance.sinks.receiver import Arrival, Receiver
 from tailrace_sdk.conformance.sinks.sending import Place, Sending, Tried
-from tailrace_sdk.conformance.standard import NOT_APPLICABLE
+from tailrace_sdk.conformance.standard import NotApplicable
 from tailrace_sdk.servers.faults import Fault
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ class SinkBase(PluginConformance):
         LARGE: Bytes of the large file; less only where the other side takes no more.
         LINGERS: Seconds that a sink may keep connections or threads after a delivery, for the next one.
         HOPELESS: Targets that can never work, for any reason that can be told without asking anybody.
+        IMPATIENT: Options or settings, by name, with which it waits for an answer for a second or two at most, and
+            then gives up by itself. Without any, silence ends when the receiver hangs up, after six seconds.
     """
 
     kind = "sink"
@@ -74,6 +77,7 @@ class SinkBase(PluginConformance):
     LARGE: ClassVar[int] = 64 * MIB
     LINGERS: ClassVar[float] = 5.0
     HOPELESS: ClassVar[Sequence[str | None]] = ()
+    IMPATIENT: ClassVar[Mapping[str, Any]] = {}
 
     @pytest.fixture
     def receiver(self) -> Receiver:
@@ -106,10 +110,22 @@ class SinkBase(PluginConformance):
         )
         return Sending.to(place)
 
+    def impatient(self, sending: Sending) -> Sending:
+        """The same sink, which delivers to the same place and waits for less long: :attr:`IMPATIENT`."""
+        known = {field.name for field in attrs.fields(sending.sink.options_type)}
+        options = {name: value for name, value in self.IMPATIENT.items() if name in known}
+        settings = {name: value for name, value in self.IMPATIENT.items() if name not in known}
+        place = attrs.evolve(
+            sending.place,
+            options={**sending.place.options, **options},
+            settings={**sending.place.settings, **settings},
+        )
+        return Sending.to(place)
+
     def can_be(self, receiver: Receiver, fault: Fault) -> None:
         """Leave the test out where the receiver cannot be like that."""
         if fault not in receiver.faults:
-            pytest.skip(f"{NOT_APPLICABLE}: its receiver cannot be {fault}")
+            raise NotApplicable(f"its receiver cannot be {fault}")
 
     def is_it(self, arrival: Arrival, content: bytes) -> bool:
         """Whether an arrival is this file, or word of it where the sink brings no files."""

@@ -6,16 +6,19 @@ acknowledged, nobody can know from here.
 """
 
 import uuid
+from concurrent.futures import wait
 
 import pytest
 
-from tailrace_sdk.conformance.sinks.base import CONTENT, MIB, OTHER, SinkBase, claims
+from tailrace_sdk.conformance.sinks.base import CONTENT, MIB, OTHER, PATIENCE, SinkBase, claims, in_another_thread
 from tailrace_sdk.conformance.sinks.receiver import Receiver
 from tailrace_sdk.conformance.sinks.sending import Sending
 from tailrace_sdk.conformance.standard import standard
 from tailrace_sdk.servers.faults import Fault
 
 _WAIT = 7.0
+_SILENCE = 6.0
+"""Seconds after which a receiver that says nothing hangs up: more than people wait who are not patient."""
 
 
 class Failing(SinkBase):
@@ -86,6 +89,33 @@ class Failing(SinkBase):
         assert all(self.is_it(arrival, CONTENT) for arrival in arrivals)
         if self.idempotent:
             assert len({arrival.key for arrival in arrivals}) == 1, "nobody can tell that it is the same"
+
+    @standard()
+    def test_silence_is_no_success(self, sending: Sending, receiver: Receiver) -> None:
+        """Where the other side takes everything and never answers, it is not delivered, and tried again.
+
+        A time-out, your own or that of a library, is a ``TransientError``: nobody knows whether it arrived. Name what
+        makes it short in ``IMPATIENT``; without that, only time-outs of less than six seconds are seen.
+        """
+        self.can_be(receiver, Fault.SLOW)
+        parcel, sending = sending.parcel(CONTENT), self.impatient(sending)
+        call = sending.call(parcel)
+        receiver.be(Fault.SLOW)
+        with in_another_thread(lambda: sending.tried(call), receiver) as work:
+            assert receiver.wait_until_stalled(PATIENCE), "it did not get in touch"
+            wait([work], timeout=_SILENCE)
+            gave_up = work.done()
+        assert gave_up or not self.IMPATIENT, f"it still waits after {_SILENCE:g} seconds: IMPATIENT makes it give up"
+        tried = work.result()
+        if tried.delivered:
+            # After the receiver hung up, it may have come again, all by itself.
+            self.arrived_once(receiver, CONTENT)
+            return
+        assert tried.transient, claims(tried)
+        assert tried.told, "it does not say why"
+        tried = sending.tried(call)
+        assert tried.delivered, claims(tried)
+        self.arrived_once(receiver, CONTENT)
 
     @standard(needs="idempotent")
     def test_repeating_a_delivery_doubles_nothing(self, sending: Sending, receiver: Receiver) -> None:

@@ -1,13 +1,22 @@
-"""Finished files to deliver, as the engine would hand them over."""
+"""Finished files to deliver, and a message to carry, as the engine would hand them over."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tailrace import Manifest, Parcel, __version__, structure
+from tailrace import Manifest, Message, Parcel, __version__, structure
 
 NAME = "words_20261130T081500Z_ada.jsonl.gz"
 """Name of a file that is like those of the engine."""
 EXPORT = "0198c0de-0000-7000-8000-000000000001"
+MESSAGE = Message(
+    event="success",
+    subject="Your export words is ready",
+    text="It has 3 rows.",
+    facts={"job": "0198c0de", "rows": "3"},
+    link="",
+    moment=datetime(2026, 11, 30, 8, 15, tzinfo=UTC),
+)
 
 
 def manifest_of(name: str, size: int, sha256: str) -> Manifest:

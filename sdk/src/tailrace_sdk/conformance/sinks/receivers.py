@@ -19,12 +19,16 @@ _OF_SERVERS = frozenset(Fault)
 class FolderReceiver(Receiver):
     """A folder, with the folders in it. What is hidden, or ends in ``.part``, is not there yet.
 
+    It can be :attr:`Fault.LYING`: what is put there meanwhile is gone when it recovers, as if somebody had cleared it.
+
     Args:
         folder: The folder; it need not exist.
         target: What a user writes to mean it; its path by default.
         settings: The sink's settings.
         secrets: See :attr:`Receiver.secrets`.
     """
+
+    faults = frozenset({Fault.LYING})
 
     def __init__(
         self,
@@ -38,15 +42,33 @@ class FolderReceiver(Receiver):
         self.target = str(folder) if target is None else target
         self.settings = settings or {}
         self.secrets = secrets or {}
+        self._kept: Mapping[Path, tuple[int, int]] | None = None
 
     def arrived(self) -> Sequence[Arrival]:
         """The files, each with the manifest ``NAME.manifest.json`` beside it."""
+        return [self._arrival(path) for path in self._shown() if not path.name.endswith(_MANIFEST)]
+
+    def be(self, fault: Fault, *, retry_after: float | None = None) -> None:
+        """From now on, what is put here is forgotten: the one thing that can be wrong with a folder."""
+        self._kept = {path: _which(path) for path in self._shown()}
+
+    def recover(self) -> None:
+        """All is well again; what was put here meanwhile, files and manifests, is gone."""
+        if self._kept is None:
+            return
+        kept, self._kept = self._kept, None
+        for path in self._shown():
+            if kept.get(path) != _which(path):
+                path.unlink()
+
+    def _shown(self) -> list[Path]:
+        """The files, and their manifests, without what is not there yet."""
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-        return [self._arrival(path) for path in files if self._shows(path)]
+        return [path for path in files if self._shows(path)]
 
     def _shows(self, path: Path) -> bool:
         hidden = any(part.startswith(".") for part in path.relative_to(self.folder).parts)
-        return not hidden and not path.name.endswith((".part", _MANIFEST))
+        return not hidden and not path.name.endswith(".part")
 
     def _arrival(self, path: Path) -> Arrival:
         manifest = path.with_name(path.name + _MANIFEST)
@@ -159,6 +181,12 @@ class WebhookReceiver(Receiver):
     def wait_until_stalled(self, seconds: float) -> bool:
         """Wait until somebody is kept waiting."""
         return self.server.wait_until_stalled(seconds)
+
+
+def _which(path: Path) -> tuple[int, int]:
+    """What tells a file from another one that took its place."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _of_mail(mail: Mail) -> list[Arrival]:

@@ -7,6 +7,8 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import attrs
+
 from tailrace import Addressed, Messenger
 from tailrace_sdk.conformance.sinks.base import CONTENT, SinkBase
 from tailrace_sdk.conformance.sinks.receiver import Receiver
@@ -26,11 +28,13 @@ class Secrecy(SinkBase):
     def test_no_secret_is_told(self, sending: Sending, receiver: Receiver) -> None:
         """No secret is in a receipt, an error with all its causes, a log line at any level, or a ``repr``.
 
-        Secrets are what is behind the references in the settings, and what the receiver calls ``hidden``. Leave out of
-        your messages what libraries say: their errors quote URLs and headers. Raise ``from None`` where they would
-        come along.
+        Secrets are what is behind the references in the settings, the values of options that are declared with
+        ``option(…, secret=True)``, and what the receiver calls ``hidden``. Leave out of your messages what libraries
+        say: their errors quote URLs and headers. Raise ``from None`` where they would come along.
         """
         hidden = [*receiver.secrets.values(), *receiver.hidden]
+        fields = attrs.fields(type(sending.options))
+        hidden += [str(getattr(sending.options, one.name)) for one in fields if one.metadata.get("secret")]
         call = sending.call(sending.parcel(CONTENT))
         told = [repr(call), repr(sending.staging_call()), repr(sending.settings), repr(sending.options)]
         if isinstance(sending.sink, Addressed):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tailrace import CancelledError, Context, DeadlineError
+from tailrace import CancelledError, Context, DeadlineError, TailraceError
 from tailrace_sdk.conformance.apart import begun_apart, done_apart
 from tailrace_sdk.conformance.sinks.apart import plain_parcel
 from tailrace_sdk.conformance.sinks.base import (
@@ -19,9 +19,10 @@ from tailrace_sdk.conformance.sinks.base import (
     claims,
     in_another_thread,
 )
+from tailrace_sdk.conformance.sinks.parcel import MESSAGE
 from tailrace_sdk.conformance.sinks.receiver import Receiver
 from tailrace_sdk.conformance.sinks.sending import Sending
-from tailrace_sdk.conformance.standard import NOT_APPLICABLE, standard
+from tailrace_sdk.conformance.standard import NotApplicable, standard
 from tailrace_sdk.servers.faults import Fault
 
 _APART = "tailrace_sdk.conformance.sinks.apart"
@@ -72,6 +73,33 @@ class Stopping(SinkBase):
         assert time.monotonic() - begun < _LONG_ENOUGH + SOON
 
     @standard()
+    @pytest.mark.parametrize("error", [CancelledError, DeadlineError], ids=["cancelled", "too late"])
+    def test_what_was_called_off_is_not_begun(
+        self, error: type[TailraceError], sending: Sending, receiver: Receiver
+    ) -> None:
+        """Called when somebody has cancelled, or the time is up, it raises that error, and nothing arrives.
+
+        Begin ``deliver``, and ``send`` if you have it, with ``call.context.check()``, and ask again between the steps
+        of what takes long.
+        """
+        parcel, context = sending.parcel(CONTENT), Context()
+        if error is CancelledError:
+            context.cancel()
+        else:
+            context = Context(timeout=0.0)
+            time.sleep(0.001)  # until its clock has moved on
+        call = sending.call(parcel, context=context)
+        tried = sending.tried(call)
+        assert isinstance(tried.error, error), claims(tried)
+        if self.messages:
+            tried = sending.tried_message(sending.message_call(MESSAGE, delivery="message-1", context=context))
+            assert isinstance(tried.error, error), claims(tried)
+        assert list(receiver.arrived()) == []
+        tried = sending.tried(sending.call(parcel, delivery=call.delivery))
+        assert tried.delivered, claims(tried)
+        self.arrived_once(receiver, CONTENT)
+
+    @standard()
     def test_after_it_was_stopped_the_next_try_arrives(self, sending: Sending, receiver: Receiver) -> None:
         """What was cut short leaves nothing that is in the way of the next try of the same delivery.
 
@@ -109,7 +137,7 @@ class Stopping(SinkBase):
             # What delivers by links alone is through before it can be killed by what it writes.
             assert ended.returncode in {-signal.SIGXFSZ, 0}, ended.stderr
         else:
-            pytest.skip(f"{NOT_APPLICABLE}: its receiver cannot be slow")
+            raise NotApplicable("its receiver cannot be slow")
         for arrival in receiver.arrived():
             assert self.is_it(arrival, content), self.difference(arrival, content)
         tried = sending.tried(sending.call(parcel))

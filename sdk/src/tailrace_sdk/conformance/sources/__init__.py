@@ -25,6 +25,7 @@ from tailrace_sdk.conformance.sources.content import ContentTests
 from tailrace_sdk.conformance.sources.contract import ContractTests
 from tailrace_sdk.conformance.sources.counting import CountTests
 from tailrace_sdk.conformance.sources.faults import FaultTests
+from tailrace_sdk.conformance.sources.parts import PartTests
 from tailrace_sdk.conformance.sources.placed import Placed
 from tailrace_sdk.conformance.sources.ranges import RangeTests
 from tailrace_sdk.conformance.sources.scale import ScaleTests
@@ -35,6 +36,6 @@ __all__ = ["Placed", "SourceCase", "SourceConformance"]
 
 
 class SourceConformance(
-    ContractTests, ContentTests, CountTests, RangeTests, SecretTests, FaultTests, SharingTests, ScaleTests
+    ContractTests, ContentTests, CountTests, RangeTests, SecretTests, FaultTests, SharingTests, PartTests, ScaleTests
 ):
     """Standard tests of a source; subclass it, say what the source can, and make data for it."""

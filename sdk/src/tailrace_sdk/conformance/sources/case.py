@@ -103,6 +103,7 @@ class SourceCase(PluginConformance):
         """Make data that holds these secrets: each as a password, and wherever else secrets may be (``has_secrets``).
 
         That is: in columns of their own, in addresses (encoded as they are there), in texts of others that quote them.
+        Of a source that splits, as many as ``partitioned_rows`` are asked for, the same ones again and again.
         """
         raise NotImplementedError
 

@@ -40,7 +40,7 @@ class SecretTests(ExportingCase):
         caplog.set_level(logging.DEBUG)
         folder = make("data")
         with opener.opened(self.place_secrets(folder, CANARIES), folder, credentials=credentials) as dataset:
-            for what, texts in _everything(dataset):
+            for what, texts in everything(dataset):
                 assert_no_canary(what, texts)
         assert_no_canary("its log", [caplog.text])
 
@@ -134,7 +134,7 @@ class SecretTests(ExportingCase):
             assert not given
             return
         with opener.opened(placed, folder, credentials=CredentialMode.FULL, seal=seal) as dataset:
-            for what, texts in _everything(dataset):
+            for what, texts in everything(dataset):
                 assert_no_canary(what, texts)
             for table in dataset.tables:
                 frame = table.frame.collect()
@@ -157,7 +157,7 @@ class SecretTests(ExportingCase):
         assert caught.value.hint
 
 
-def _everything(dataset: Dataset) -> Iterable[tuple[str, list[str]]]:
+def everything(dataset: Dataset) -> Iterable[tuple[str, list[str]]]:
     """All texts of a dataset, by what they are; read from its frames as anybody would."""
     for table in dataset.tables:
         frame = table.frame.collect()

@@ -1,7 +1,6 @@
 """Standard tests of sources: several readers, writers meanwhile, and what is left behind."""
 
 import gc
-import json
 import os
 import threading
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tailrace import RequestError
 from tailrace_sdk.conformance.sources.case import SOME, SourceCase
 from tailrace_sdk.conformance.sources.opening import Opener, digest
 from tailrace_sdk.conformance.sources.placed import Placed
@@ -45,52 +43,12 @@ class SharingTests(SourceCase):
                     assert table.count_rows() == read[table.name].height, f"counted of table {table.name}"
             self.change(folder, placed)
             assert digest({table.name: table.frame.collect() for table in dataset.tables}) == before, "read again"
+        self.change(folder, placed)
+        assert digest(opener.read(placed, folder)) != before, "opened anew, it shows what it kept from before"
         # Or nothing would have been tried.
         same = self.place(other, SOME)
         self.change(other, same)
         assert digest(opener.read(same, other)) != before, "change() changes nothing that can be seen"
-
-    @standard(needs="partitioned")
-    def test_parts_are_together_the_whole(self, opener: Opener, make: Callable[[str], Path]) -> None:
-        """The rows of all parts, one behind the other, are those of the whole; no row is in two parts, or in none.
-
-        Every part has the columns and types of the whole: find out from everything what a column is. ``most`` is never
-        exceeded; a token survives JSON, and the rows that a part says it has are those that it has.
-        """
-        import polars as pl
-
-        folder = make("data")
-        placed = self.place(folder, range(self.partitioned_rows))
-        whole = opener.read(placed, folder)
-        call = opener.call(placed, folder)
-        split = 0
-        for most in (1, 2, 7):
-            parts = opener.tokens(call, most)
-            assert len(parts) <= most
-            split = max(split, len(parts))
-            if not parts:
-                continue
-            frames = [opener.read(placed, folder, partition=json.loads(json.dumps(token))) for token, _rows in parts]
-            for name, frame in whole.items():
-                assert all(part[name].schema == frame.schema for part in frames), f"columns of the parts of {name}"
-                together = pl.concat([part[name] for part in frames])
-                assert together.height == frame.height, f"rows of the {len(parts)} parts of {name}"
-                assert together.equals(frame), f"rows of {name}, or their order, in {len(parts)} parts"
-            for (_token, rows), part in zip(parts, frames, strict=True):
-                assert rows is None or rows == next(iter(part.values())).height
-        assert split > 1, "nothing was split: let partitioned_rows be more, so that there are places to cut at"
-
-    @standard(needs="partitioned")
-    def test_a_part_that_is_none_of_its_own_is_refused(self, opener: Opener, make: Callable[[str], Path]) -> None:
-        """A token that it never gave is a ``RequestError``, and does not open everything, or nothing.
-
-        Look at all of its members before anything is read.
-        """
-        folder = make("data")
-        placed = self.place(folder, SOME)
-        for token in ({}, {"no": "such part"}, {"first": -1, "last": "x", "rows": None}):
-            with pytest.raises(RequestError):
-                opener.read(placed, folder, partition=token)
 
     @standard()
     def test_it_can_be_open_several_times_at_once(self, opener: Opener, make: Callable[[str], Path]) -> None:
