@@ -1,15 +1,13 @@
 """Those whom an application lets watch its exports."""
 
 import inspect
-import logging
 import threading
 from collections.abc import Callable, Iterable
 
 from tailrace.model.errors import RequestError
 from tailrace.plugins.kinds import ExportEvent
+from tailrace.plugins.observing import tell
 from tailrace.plugins.registry import Registry
-
-_log = logging.getLogger(__name__)
 
 Observer = Callable[[ExportEvent], object]
 """Told what happens to exports, in the thread that carries them out; what it returns says nothing."""
@@ -64,14 +62,7 @@ class Observers:
         """Tell everybody what happened, one by one. What one of them raises is logged and changes nothing."""
         self._registry.notify(event)
         for _token, observer in self._observers:
-            try:
-                observer(event)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - not even SystemExit in an observer may end the export
-                name = getattr(observer, "__qualname__", type(observer).__name__)
-                _log.warning("The observer %s raised %s; the export goes on.", name, type(error).__name__)
-                _log.debug("Traceback of the observer %s", name, exc_info=True)
+            tell(observer, event, name=getattr(observer, "__qualname__", type(observer).__name__))
 
 
 def _awaits(function: Callable[..., object]) -> bool:

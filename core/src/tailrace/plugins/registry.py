@@ -270,16 +270,11 @@ class Registry:
 
     def notify(self, event: "ExportEvent") -> None:
         """Tell every observer what happened, one by one. What one raises is logged and changes nothing."""
+        from tailrace.plugins.observing import tell
+
         for observer in self._all_hooks():
-            if observer.object.observe is None:
-                continue
-            try:
-                observer.object.observe(event)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - not even SystemExit in an observer may end the export
-                _log.warning("The observer %r raised %s; the export goes on.", observer.name, type(error).__name__)
-                _log.debug("Traceback of the observer %r", observer.name, exc_info=True)
+            if observer.object.observe is not None:
+                tell(observer.object.observe, event, name=repr(observer.name))
 
     def metrics(self) -> "Mapping[str, Sequence[Metric]]":
         """The metrics that plugins offer for dashboards, by who offers them: ``"hook costs of acme-costs==1.2"``.

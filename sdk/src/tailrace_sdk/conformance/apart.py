@@ -108,7 +108,7 @@ def begun_apart(
         folder: Its working folder; this process's by default.
         environment: Variables beside those of this process.
     """
-    with tempfile.TemporaryDirectory(prefix="tailrace-apart-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
         answer = Path(scratch) / "answer.json"
         process = subprocess.Popen(  # noqa: S603 - this interpreter, and code from above
             [sys.executable, "-c", _START],

@@ -51,7 +51,7 @@ class SmtpServer:
         self._temper = self._post.temper
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=THREADS, daemon=True)
-        self._scratch = tempfile.TemporaryDirectory(prefix="tailrace-smtp-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="smtp-server-")
         self._tls: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
 
