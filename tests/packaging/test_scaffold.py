@@ -74,7 +74,10 @@ def workshop(out_of_dist: tuple[str, ...], tmp_path_factory: pytest.TempPathFact
         shop.told[kind] = made.stdout
         uv("build", "--wheel", f"--out-dir={folder / 'dist'}", str(shop.project(kind)))
     groups = [f"--group={shop.project(kind) / 'pyproject.toml'}:dev" for kind in KINDS]
-    uv(*install, f"--find-links={folder / 'dist'}", *(shop.project(kind).name for kind in KINDS), *groups)
+    names = [shop.project(kind).name for kind in KINDS]
+    # uv remembers what it installed, and by version only.
+    fresh = [f"--refresh-package={name}" for name in names]
+    uv(*install, f"--find-links={folder / 'dist'}", *fresh, *names, *groups)
     return shop
 
 
