@@ -6,6 +6,7 @@ class lives is nobody's business.
 """
 
 import enum
+import functools
 import importlib
 import inspect
 import re
@@ -16,7 +17,14 @@ from typing import Any
 
 import attrs
 
-MODULES = ("tailrace", "tailrace.plugins.hookspecs", "tailrace_sdk.fakes", "tailrace_sdk.conformance")
+MODULES = (
+    "tailrace",
+    "tailrace.plugins.hookspecs",
+    "tailrace_sdk.conformance",
+    "tailrace_sdk.datasets",
+    "tailrace_sdk.fakes",
+    "tailrace_sdk.servers",
+)
 """What is promised: names of the package, the hooks, and what authors of plugins test with."""
 
 _WIDEST = 90
@@ -68,9 +76,15 @@ def _bases(cls: type) -> Iterator[str]:
         yield "Protocol"
         return
     for base in cls.__mro__[1:]:
-        public = base.__module__.startswith("tailrace") and base.__name__[0] != "_"
-        if public or base in _BUILT_IN_BASES:
+        # What else a class is made of is nobody's business.
+        ours = base.__module__.startswith("tailrace") and base.__name__ in _everything_public()
+        if ours or base in _BUILT_IN_BASES:
             yield base.__name__
+
+
+@functools.cache
+def _everything_public() -> frozenset[str]:
+    return frozenset(name for module in MODULES for name in public_names(module))
 
 
 def _members(cls: type) -> list[str]:

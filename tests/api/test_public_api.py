@@ -44,6 +44,11 @@ def test_nothing_of_the_last_release_is_broken(module: str) -> None:
     assert breaks(path.read_text(), now, module=module) == []
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_is_without_names(module: str) -> None:
+    assert re.search(r"^(class|def) ", (RELEASED / f"{module}.txt").read_text(), re.MULTILINE)
+
+
 def test_everything_public_is_in_the_surface() -> None:
     surface = surface_of("tailrace")
     names = set(re.findall(r"^(?:class |def )?(\w+)", surface, re.MULTILINE))

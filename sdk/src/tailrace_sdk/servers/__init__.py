@@ -32,6 +32,8 @@ _HOME = {
     "WebhookServer": "webhook",
 }
 
+__all__ = [*_HOME]  # noqa: PLE0604 - computed from the table above
+
 
 def __getattr__(name: str) -> Any:
     # The fixtures are in this package: whoever has pytest load them does not need a mail server yet.
