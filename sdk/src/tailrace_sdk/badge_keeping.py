@@ -59,7 +59,7 @@ class BadgeKeeper:
         if item.nodeid in self._collected:
             from tailrace_sdk.conformance.standard import refuse_silent_override
 
-            refuse_silent_override(item.cls, self._collected[item.nodeid][1])  # type: ignore[attr-defined]
+            refuse_silent_override(item.cls, self._collected[item.nodeid][1])  # type: ignore[attr-defined]  # functions have it
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: "pytest.CallInfo[None]") -> None:

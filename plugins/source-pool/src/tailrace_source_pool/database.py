@@ -11,9 +11,10 @@ import polars as pl
 from tailrace import BadRows, Dataset, Secrets, SourceCall, SourceError, SqliteSnapshot, Table
 from tailrace_source_pool.address import take_apart
 from tailrace_source_pool.checks import CHECKS, KnownProxies, checks_table
-from tailrace_source_pool.columns import DERIVED, described
+from tailrace_source_pool.columns import DERIVED
 from tailrace_source_pool.location import Shape
 from tailrace_source_pool.logins import decrypted
+from tailrace_source_pool.offering import proxies_table
 from tailrace_source_pool.protection import StoredPool, protect
 from tailrace_source_pool.stored_table import (
     BAD_COLUMN,
@@ -157,15 +158,8 @@ def _proxies(
         )
     notes += [*identities.notes(), *statuses.notes()]
     frame = shown.frame
-    table = Table(
-        name="proxies",
-        frame=frame.lazy(),
-        columns=described(frame.columns),
-        count_rows=partial(snapshot.count, IDENTITIES),
-        sample=lambda n: frame.gather_every(max(1, frame.height // max(1, n))).head(n),
-        bad_rows=bad_rows,
-        time_column="discovered_at",
-        sealed=shown.sealed,
+    table = proxies_table(
+        shown, count_rows=partial(snapshot.count, IDENTITIES), bad_rows=bad_rows, time_column="discovered_at"
     )
     return table, KnownProxies.of(urls, frame, shown.redactor), shown.secrets, notes
 

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from tailrace import BadRows, Dataset, OptionError, PoolTarget, SourceCall, Table
+from tailrace import BadRows, Dataset, OptionError, PoolTarget, SourceCall
 from tailrace_source_pool import strict_json
 from tailrace_source_pool.address import take_apart
-from tailrace_source_pool.columns import described
 from tailrace_source_pool.documents.addresses import url_of
 from tailrace_source_pool.file_storage import FACTS as STORED
 from tailrace_source_pool.members import FLAG, NUMBER, TEXT, WHOLE
+from tailrace_source_pool.offering import proxies_table
 from tailrace_source_pool.protection import StoredPool, protect
 from tailrace_source_pool.unreadable import Unreadable
 
@@ -61,16 +61,7 @@ def open_host_pool(pool: PoolTarget, call: SourceCall) -> Iterator[Dataset]:
     del frame
     shown = protect(stored, call)
     rows = shown.frame
-    table = Table(
-        name="proxies",
-        frame=rows.lazy(),
-        columns=described(rows.columns),
-        count_rows=lambda: count,
-        sample=lambda n: rows.gather_every(max(1, rows.height // max(1, n))).head(n),
-        bad_rows=bad_rows,
-        time_column="discovered_at",
-        sealed=shown.sealed,
-    )
+    table = proxies_table(shown, count_rows=lambda: count, bad_rows=bad_rows, time_column="discovered_at")
     notes = [f"A pool of the application with {rows.height or 'no'} proxies.", *shown.notes]
     yield Dataset(tables=[table], version=VERSION, notes=notes, secrets=shown.secrets)
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tailrace import BadRows, Dataset, OptionError, SourceCall, Table
+from tailrace import BadRows, Dataset, OptionError, SourceCall
 from tailrace_source_pool import file_storage, proxy_list
-from tailrace_source_pool.columns import described
 from tailrace_source_pool.database import open_database
 from tailrace_source_pool.host_pool import open_host_pool
 from tailrace_source_pool.keeping import PoolKeeping
 from tailrace_source_pool.location import Shape, path_of, read_bytes, shape_of, text_of
+from tailrace_source_pool.offering import proxies_table
 from tailrace_source_pool.options import PoolOptions
 from tailrace_source_pool.protection import protect, sealing
 from tailrace_source_pool.unreadable import Unreadable
@@ -69,15 +69,6 @@ def _open_file(path: Path, content: bytes, call: SourceCall) -> Iterator[Dataset
     del content, text
     shown = protect(pool, call)
     frame = shown.frame
-    table = Table(
-        name="proxies",
-        frame=frame.lazy(),
-        columns=described(frame.columns),
-        count_rows=lambda: count,
-        sample=lambda n: frame.gather_every(max(1, frame.height // max(1, n))).head(n),
-        bad_rows=bad_rows,
-        time_column=time_column,
-        sealed=shown.sealed,
-    )
+    table = proxies_table(shown, count_rows=lambda: count, bad_rows=bad_rows, time_column=time_column)
     notes = [f"{what} with {frame.height or 'no'} proxies.", *shown.notes]
     yield Dataset(tables=[table], version=shape.value, notes=notes, secrets=shown.secrets)
