@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,20 +78,18 @@ class Carrier:
     place: str
     retention: Retention
     order: Callable[[str], ExportRequest] = attrs.field(repr=False)
+    # Made with it, rather than when first needed: two threads would get two of each.
+    _leases: LeaseKeeper = attrs.field(init=False, repr=False, eq=False)
+    _id: str = attrs.field(init=False, repr=False, eq=False, factory=lambda: str(uuid.uuid4()))
+    """As the holder of what it carries out itself."""
 
-    @cached_property
-    def _leases(self) -> LeaseKeeper:
+    @_leases.default
+    def _keeper(self) -> LeaseKeeper:
         return LeaseKeeper(self.store, self.settings.jobs.lease)
 
     def rest(self) -> None:
         """Wait until nothing looks at the store any more; called when nothing is carried out."""
-        if "_leases" in vars(self):
-            self._leases.rest()
-
-    @cached_property
-    def _id(self) -> str:
-        """As the holder of what it carries out itself."""
-        return str(uuid.uuid4())
+        self._leases.rest()
 
     @property
     def scratch(self) -> Path:
